@@ -99,15 +99,16 @@ class NodeFailed(_Fact, frozen=True):
 
 
 class NodeSuspended(_Fact, frozen=True):
-    """The body was unloaded; it waits for the open waits of its key prefix. No payload."""
+    """The body was unloaded; it waits for the waits it opened. ``ms``: running time used so far. No payload."""
 
     task: str
     node: str
     attempt: int
+    ms: int = 0
 
 
 class NodeStopped(_Fact, frozen=True):
-    """The body of a cancelled task is gone. No payload."""
+    """The body of a cancelled task is gone, and what it had in flight is recorded. No payload."""
 
     task: str
     node: str

@@ -153,9 +153,9 @@ class Flow:
             inside.bounds = (*inside.bounds, inside)
         move_task(task, "wait")
         children: list[Task] = []
-        for i, (_, value) in enumerate(arms):
+        for i, (target, value) in enumerate(arms):
             child = self._new_task(f"{task.id}.{i}", (*task.position, i), task.lineage, inside, inside)
-            child.source, child.input, child.partial = node.id, value, task.partial
+            child.source, child.node, child.input, child.partial = node.id, target, value, task.partial
             children.append(child)
         for child, (target, value) in zip(children, arms, strict=True):
             if child.state in ENDED:  # an earlier arm won at once
@@ -201,7 +201,7 @@ class Flow:
         joined.source = merge
         joined.input = {"merge_inputs": [self._merge_entry(t, instance) for t in normal], "failures": failures}
         broken = bool(failed) and (node.on_failure == "fail" or (node.on_failure == "partial" and not normal))
-        missing = bool(failed) and node.on_failure == "partial"
+        missing = bool(failed and normal) and node.on_failure == "partial"
         joined.partial = missing or any(t.partial for t in arrivals if t.arrival != "failure")
         joined.node = merge
         if merge in self.scopes.opens:

@@ -103,6 +103,15 @@ class Machine:
             commands += [RunNode(t.id, t.node, t.attempt, t.entry + 1, t.input) for t in self._slots.offered.values()]
         return commands
 
+    def offered(self) -> list[str]:
+        """Keys of the bodies that may be entered now."""
+        return [body_key(t.id, t.node, t.attempt) for t in self._slots.offered.values()]
+
+    def stops(self, task: str) -> bool:
+        """The task was cancelled while its body ran: only ``NodeStopped`` may be said of it."""
+        running = self._slots.running.get(task)
+        return running is not None and running.body == "stopping"
+
     @property
     def opened(self) -> int:
         """How many waits have opened so far: the cursor to hand to the next ``decide``."""

@@ -1,7 +1,7 @@
 """Pure rules: what an output says about the way on, what a merge is given, what leaves add up to (requirements W4-W7)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from clew.core.errors import Failure
 from clew.core.events import Status
@@ -10,7 +10,18 @@ from clew.core.graph import Backoff, Node, Retry
 ROUTE_KEYS = ("route", "selected_edge", "selected_edge_label", "decision", "condition", "next")
 
 FINAL_CODES = frozenset(
-    {"timeout", "crashed", "cancelled", "denied", "rejected", "in_doubt", "merge_failed", "unknown_route", "not_a_list"}
+    {
+        "timeout",
+        "crashed",
+        "cancelled",
+        "denied",
+        "rejected",
+        "in_doubt",
+        "non_determinism",
+        "merge_failed",
+        "unknown_route",
+        "not_a_list",
+    }
 )
 """Codes that another attempt would meet again, or that must be asked for by name in ``retry.on``."""
 
@@ -76,11 +87,11 @@ class Leaf:
     __slots__ = ("error", "id", "output", "status")
 
     def __init__(self, task: str, status: Status, output: Any, failure: dict[str, Any] | None) -> None:
-        self.id, self.status, self.output, self.error = task, status, output, failure
+        self.id = task
+        self.status: Status = status
+        self.output = output
+        self.error = failure
 
-
-_SUCCESS: Literal["success"] = "success"
-_PARTIAL: Literal["partial"] = "partial"
 
 Result = tuple[Status, Any, dict[str, Any] | None]
 """Status, output, error."""
@@ -93,7 +104,8 @@ def _arm_failed(leaves: Sequence[Leaf]) -> dict[str, Any]:
 
 def branch_result(leaves: Sequence[Leaf]) -> Result:
     """First leaf by position with success, else first partial, else failure. ``leaves`` in position order, not empty."""
-    for wanted in (_SUCCESS, _PARTIAL):
+    preferred: tuple[Status, Status] = ("success", "partial")
+    for wanted in preferred:
         for leaf in leaves:
             if leaf.status == wanted:
                 return wanted, leaf.output, None
@@ -106,7 +118,8 @@ def split_result(leaves: Sequence[Leaf]) -> Result:
     statuses = {leaf.status for leaf in leaves}
     if "failure" in statuses:
         return "failure", outputs, _arm_failed(leaves)
-    return _PARTIAL if "partial" in statuses else _SUCCESS, outputs, None
+    status: Status = "partial" if "partial" in statuses else "success"
+    return status, outputs, None
 
 
 def run_result(leaves: Sequence[Leaf]) -> Result:

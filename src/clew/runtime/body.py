@@ -1,0 +1,311 @@
+"""One entry of one node's body, through the fixed stages: context, execute, validate; the machine does update and route (W8)."""
+
+import asyncio
+import inspect
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal, Protocol
+
+from clew.core.codec import plain
+from clew.core.commands import RunNode
+from clew.core.errors import ClewError, Failure, Stopped, Suspended
+from clew.core.events import Event, NodeCompleted, NodeFailed, NodeStopped, NodeSuspended
+from clew.core.identity import body_key
+from clew.gate.door import Local, finished_event, outcome_of
+from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
+from clew.manifest.compiled import ApprovalSpec, NodePlan, ToolPlan
+from clew.runtime.audit import unwatched, watched
+from clew.runtime.ctx import Ctx, SyncCtx
+from clew.runtime.handlers import is_async
+from clew.runtime.project import Project
+
+logger = logging.getLogger("clew.handler")
+
+Cut = Literal["timeout", "cancelled", "closing", "suspended"]
+
+
+class HostView(Protocol):
+    """What a body needs of its host."""
+
+    run: str
+    seed: int
+    project: Project
+
+    def now(self) -> int: ...
+
+    async def perform(self, effect: Effect, local: Local | None) -> Outcome: ...
+
+    def recorded(self, key: str) -> Event | None: ...
+
+    def buffer(self, event: Event) -> None: ...
+
+    def used_ms(self, key: str) -> int:
+        """Running time that earlier entries of this attempt used."""
+        ...
+
+
+class Body:
+    """Runs to a terminal fact, or to None when its host is closing. Its gate can be shut from outside (``cut``)."""
+
+    def __init__(self, host: HostView, command: RunNode) -> None:
+        self._host = host
+        self.run = host.run
+        self.seed = host.seed
+        self.task, self.node, self.attempt = command.task, command.node, command.attempt
+        self.key = body_key(self.task, self.node, self.attempt)
+        self._input: Any = command.input
+        self.plan: NodePlan = host.project.plan.nodes[self.node]
+        self.on_in_doubt: OnInDoubt = self.plan.on_in_doubt
+        self.reason: Cut | None = None
+        self.began = host.now()
+        self.deadline = self.began + max(0, self.plan.timeout_ms - host.used_ms(self.key))
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._thread: asyncio.Future[Any] | None = None
+        self._arm: asyncio.Task[Any] | None = None
+
+    # -- from outside ------------------------------------------------------------------------------------------
+
+    def cut(self, reason: Cut) -> None:
+        """Shut the gate - no new effect - and stop what runs: async work is cancelled, a thread is asked to stop."""
+        if self.reason is None:
+            self.reason = reason
+        if self._arm is not None:
+            self._arm.cancel()
+        if self._thread is not None:
+            self._host.project.threads.interrupt(self._thread)
+
+    async def settled(self) -> None:
+        """Until no effect of this body is in flight."""
+        while self._in_flight:
+            self._idle.clear()
+            await self._idle.wait()
+
+    # -- the stages --------------------------------------------------------------------------------------------
+
+    async def finish(self) -> Event | None:
+        """The fact that ends this entry; None where the run is entered again elsewhere."""
+        self._arm = asyncio.current_task()
+        try:
+            event = await self._outcome()
+        finally:
+            arm, self._arm = self._arm, None
+            while arm is not None and arm.cancelling() and self.reason is not None:
+                arm.uncancel()
+        return event if self.reason in (None, "suspended") else self.stopped(self.reason)
+
+    async def _outcome(self) -> Event | None:
+        try:
+            output = await self._stages()
+            return Event(NodeCompleted(task=self.task, node=self.node, attempt=self.attempt), output, self._host.now())
+        except Suspended:
+            if self.reason is None:
+                self.reason = "suspended"
+            await self.settled()
+            fact = NodeSuspended(task=self.task, node=self.node, attempt=self.attempt, ms=self._used())
+            return Event(fact, None, self._host.now())
+        except Failure as failure:
+            return self._failed(failure.code, str(failure), failure.details)
+        except ClewError as error:
+            return self._failed(error.code, str(error))
+        except (Stopped, asyncio.CancelledError):
+            if self.reason is None:
+                raise
+            return None
+        except Exception as error:
+            return self._failed("error", f"{type(error).__name__}: {error}", {"where": _where(error)})
+
+    def stopped(self, reason: Cut | None) -> Event | None:
+        """The fact that records a cut; None when the host is closing."""
+        if reason == "timeout":
+            return self._failed("timeout", f"{self.node!r} ran longer than {self.plan.timeout_ms} ms")
+        if reason == "cancelled":
+            return Event(NodeStopped(task=self.task, node=self.node, attempt=self.attempt), None, self._host.now())
+        return None
+
+    async def _stages(self) -> Any:
+        plan, schemas = self.plan, self._host.project.schemas
+        value = self._input
+        if plan.schema_in:
+            schemas.check(plan.schema_in, value, code="invalid_input", what="input")
+        if plan.approval:
+            value = await self._approved(plan.approval, value)
+        output = await self._execute(value)
+        if plan.schema_out:
+            schemas.check(plan.schema_out, output, code="invalid_output", what="output")
+        return output
+
+    async def _approved(self, spec: ApprovalSpec, value: Any) -> Any:
+        """A human agrees before the body runs; the value may come back edited (and fits ``schema_in`` again)."""
+        request = {
+            "question": spec.message or f"Run {self.node!r} with this input?",
+            "args": value,
+            "editable": spec.editable,
+            "schema": self._host.project.plan.schemas.get(self.plan.schema_in or ""),
+            "approvers": list(spec.approvers),
+            "on_timeout": {"decision": spec.default},
+        }
+        due = None
+        if spec.timeout_ms is not None:
+            asked = Effect(
+                key=f"{self.key}/asked",
+                kind="clock",
+                name="now",
+                request=None,
+                task=self.task,
+                node=self.node,
+                repeat_safe=True,
+            )
+            due = int(self.observe(asked, self.now())) + spec.timeout_ms
+        effect = Effect(
+            key=f"{self.key}/approval",
+            kind="human",
+            name="approval",
+            request=request,
+            task=self.task,
+            node=self.node,
+            due=due,
+        )
+        answer = (await self.perform(effect)).value()
+        if answer["decision"] != "approve":
+            who, why = answer.get("by") or "nobody in time", answer.get("why") or "no reason given"
+            raise Failure(f"rejected by {who}: {why}", code="rejected", details=answer)
+        if "value" not in answer or not spec.editable:
+            return value
+        if self.plan.schema_in:
+            self._host.project.schemas.check(
+                self.plan.schema_in, answer["value"], code="invalid_input", what="edited input"
+            )
+        return answer["value"]
+
+    async def _execute(self, value: Any) -> Any:
+        if self.plan.agent is not None:
+            raise Failure(
+                f"node {self.node!r}: no agent loop is installed to run agent {self.plan.agent!r}", code="no_agent"
+            )
+        if self.plan.handler is None:
+            return value
+        if self.plan.effects == "external":
+            return await self._external(value)
+        return await self._handler(value)
+
+    async def _external(self, value: Any) -> Any:
+        """The whole body is one effect, under the in-doubt rule."""
+        effect = Effect(
+            key=f"{self.key}/body", kind="handler", name=self.plan.handler or "", request=value, task=self.task, node=self.node,
+            on_in_doubt=self.on_in_doubt, needs=("mutate", "network", "shell"),
+        )  # fmt: skip
+
+        async def local(final: Effect) -> Any:
+            return await self._handler(final.request)
+
+        return (await self.perform(effect, local)).value()
+
+    async def _handler(self, value: Any) -> Any:
+        project = self._host.project
+        reference = self.plan.handler or ""
+        if self.plan.isolation == "process":
+            return plain(await project.processes.run(self, reference, value))
+        handler = project.handlers.get(reference)
+        ctx = Ctx(self)
+        external = self.plan.effects == "external"
+        with watched(self.node, declared=external):
+            if is_async(handler):
+                result = handler(value, ctx)
+            else:
+                result = await self._in_thread_of_its_own(handler, value, ctx)
+            if inspect.isawaitable(result):
+                result = await result
+        return plain(_dump(result))
+
+    async def _in_thread_of_its_own(self, handler: Callable[..., Any], value: Any, ctx: Ctx) -> Any:
+        loop = asyncio.get_running_loop()
+
+        def settle(work: Coroutine[Any, Any, Any]) -> Any:
+            if self.reason is not None:
+                work.close()
+                raise Stopped(self.reason)
+            return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+        self._thread = self._host.project.threads.run(lambda: handler(value, SyncCtx(ctx, settle)))
+        return await self._thread
+
+    # -- what ctx needs (BodyView) -----------------------------------------------------------------------------
+
+    def admit(self) -> None:
+        if self.reason is not None:
+            raise Stopped(self.reason)
+
+    async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
+        self.admit()
+        self._in_flight += 1
+        try:
+            with unwatched():
+                outcome = await self._host.perform(effect, local)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+        self.admit()
+        return outcome
+
+    def tool(self, name: str) -> tuple[bool, OnInDoubt, tuple[Need, ...]]:
+        plan = self._host.project.plan
+        tool = plan.tools.get(name)
+        if tool is None or name not in self.plan.tools:
+            known = ", ".join(self.plan.tools) or "none"
+            raise Failure(f"node {self.node!r} may not use tool {name!r} (its tools: {known})", code="tool_not_allowed")
+        return tool.repeat_safe, tool.on_in_doubt, tool_needs(tool)
+
+    def observe(self, effect: Effect, value: Any) -> Any:
+        recorded = self._host.recorded(effect.key)
+        if recorded is not None:
+            return outcome_of(recorded).output
+        event = finished_event(effect, Outcome(output=value), begun=True, ms=0, at=self._host.now())
+        self._host.buffer(event)
+        return value
+
+    def now(self) -> int:
+        return self._host.now()
+
+    def in_thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
+        return self._host.project.threads.run(call)
+
+    def log(self, message: str, fields: dict[str, Any]) -> None:
+        logger.info(message, extra={"clew": {"run": self.run, "task": self.task, "node": self.node, **fields}})
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _used(self) -> int:
+        return self._host.used_ms(self.key) + self._host.now() - self.began
+
+    def _failed(self, code: str, message: str, details: Any = None) -> Event:
+        payload: dict[str, Any] = {"message": message}
+        if details is not None:
+            payload["details"] = details
+        return Event(
+            NodeFailed(task=self.task, node=self.node, attempt=self.attempt, code=code), payload, self._host.now()
+        )
+
+
+def tool_needs(tool: ToolPlan) -> tuple[Need, ...]:
+    needs: list[Need] = []
+    if "mutate" in tool.capabilities or (tool.type == "handler" and not tool.repeat_safe):
+        needs.append("mutate")
+    if tool.permissions.network:
+        needs.append("network")
+    if tool.permissions.shell:
+        needs.append("shell")
+    return tuple(needs)
+
+
+def _dump(value: Any) -> Any:
+    """A pydantic model (anything with ``model_dump``) as JSON values."""
+    dump = getattr(value, "model_dump", None)
+    return dump(mode="json") if callable(dump) else value
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""

@@ -1,0 +1,303 @@
+"""``ctx``: what a handler is given. Its only way to the world, and its only clock, chance and memory.
+
+Keys of effects are structural: each *part* of a body counts its own effects. Two effects of one part may not overlap, because
+then counting would depend on speed: ``ctx.gather`` and ``ctx.part`` give concurrent work its own counter.
+"""
+
+import asyncio
+import contextvars
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from clew.core.errors import Failure, Stopped, Suspended, UsageError
+from clew.core.identity import body_key, digest
+from clew.gate.door import Local
+from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
+from clew.manifest.quantities import milliseconds
+
+
+class BodyView(Protocol):
+    """What ``ctx`` needs of the body it belongs to."""
+
+    run: str
+    task: str
+    node: str
+    attempt: int
+    seed: int
+    on_in_doubt: OnInDoubt
+
+    def admit(self) -> None:
+        """Raises Stopped when the body's gate is shut."""
+        ...
+
+    async def perform(self, effect: Effect, local: Local | None = None) -> Outcome: ...
+
+    def tool(self, name: str) -> tuple[bool, OnInDoubt, tuple[Need, ...]]:
+        """``repeat_safe``, ``on_in_doubt`` and needs of a tool. Raises Failure for a tool the node may not use."""
+        ...
+
+    def observe(self, effect: Effect, value: Any) -> Any:
+        """The recorded value under the key, else ``value``, recorded with the next durable event."""
+        ...
+
+    def now(self) -> int: ...
+
+    def in_thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
+        """Run blocking code in a thread that nobody else needs."""
+        ...
+
+    def log(self, message: str, fields: dict[str, Any]) -> None: ...
+
+
+class _Part:
+    """One strand of a body, with its own counter."""
+
+    __slots__ = ("body", "busy", "count", "groups", "prefix")
+
+    def __init__(self, body: BodyView, prefix: str) -> None:
+        self.body = body
+        self.prefix = prefix
+        self.count = 0
+        self.groups = 0
+        self.busy = ""
+
+
+_current: contextvars.ContextVar[_Part | None] = contextvars.ContextVar("clew_part", default=None)
+
+
+class Ctx:
+    """The context of one body. Methods are awaited; a synchronous handler is given the same names, blocking."""
+
+    def __init__(self, body: BodyView, part: _Part | None = None) -> None:
+        self._body = body
+        self._key = body_key(body.task, body.node, body.attempt)
+        self._part = part or _Part(body, "")
+        self._parts: set[str] = set()
+        self.random = random.Random(digest([body.seed, self._key, self._part.prefix]))  # noqa: S311 - derived, not secret
+        """A ``random.Random`` seeded from the run's seed and this body's key: the same on every entry."""
+
+        self.run_id = body.run
+        self.task_id = body.task
+        self.node_id = body.node
+        self.attempt = body.attempt
+
+    # -- effects -----------------------------------------------------------------------------------------------
+
+    async def call(self, tool: str, args: dict[str, Any] | None = None) -> Any:
+        """Call a tool that the node may use. Raises Failure with the tool's code."""
+        repeat_safe, on_in_doubt, needs = self._body.tool(tool)
+        outcome = await self._perform(
+            "tool", tool, args or {}, repeat_safe=repeat_safe, on_in_doubt=on_in_doubt, needs=needs
+        )
+        return outcome.value()
+
+    async def model(self, model: str, messages: list[dict[str, Any]], **parameters: Any) -> Any:
+        """One model request through the gateway. Model calls are safe to repeat."""
+        request = {"model": model, "messages": messages, "parameters": parameters}
+        return (await self._perform("model", model, request, repeat_safe=True)).value()
+
+    async def effect(
+        self, name: str, fn: Callable[..., Any], *args: Any, once: bool = False, repeat_safe: bool = False
+    ) -> Any:
+        """Do ``fn(*args)`` - a function of your own that touches the world - once, and record what it returns (JSON).
+
+        ``repeat_safe``: after a crash in the middle it may simply be done again. ``once``: a later attempt of this
+        node is answered with this attempt's outcome. The function gets ``idempotency_key=`` if it takes such a parameter.
+        """
+
+        async def local(effect: Effect) -> Any:
+            extra = {"idempotency_key": f"{self._body.run}:{effect.key}"} if _takes_key(fn) else {}
+            if inspect.iscoroutinefunction(fn):
+                return await fn(*args, **extra)
+            return await self._body.in_thread(lambda: fn(*args, **extra))
+
+        needs: tuple[Need, ...] = () if repeat_safe else ("mutate",)
+        key = f"{self._body.task}/{self._body.node}#once/{self._part_now().prefix}{name}" if once else ""
+        outcome = await self._perform(
+            "effect", name, list(args), local, key=key, repeat_safe=repeat_safe, needs=needs,
+            on_in_doubt=self._body.on_in_doubt,
+        )  # fmt: skip
+        return outcome.value()
+
+    async def ask(
+        self, question: str, schema: dict[str, Any] | None = None, *,
+        timeout: str | int | None = None, default: Any = None, approvers: Sequence[str] = (),
+    ) -> Any:  # fmt: skip
+        """Ask a human and wait, durably, for as long as it takes. Returns the answer, which fits ``schema``.
+
+        ``timeout`` (``"24h"`` or milliseconds): ``default`` is the answer when it is over. Raises Failure(rejected).
+        """
+        request = {"question": question, "schema": schema, "default": default, "approvers": list(approvers)}
+        due = None if timeout is None else self._later(timeout)
+        answer = (await self._perform("human", "ask", request, due=due)).value()
+        if answer["decision"] != "approve":
+            why = answer.get("why") or "no reason given"
+            raise Failure(f"{answer.get('by') or 'a human'} rejected it: {why}", code="rejected", details=answer)
+        return answer.get("value")
+
+    async def sleep(self, duration: str | float) -> None:
+        """Wait durably: ``"30s"``, or seconds as a number. Holds no thread and no slot."""
+        ms = milliseconds(duration) if isinstance(duration, str) else int(duration * 1000)
+        await self._perform("timer", "sleep", {"ms": ms}, due=self._later(ms))
+
+    async def run(self, workflow: str, input: Any = None) -> Any:  # noqa: A002 - the word of the contract
+        """Run another project (a path relative to this one) as a child run and wait for it durably.
+
+        Returns ``{run, status, output}``; raises Failure(child_failed) where the child failed.
+        """
+        return (await self._perform("child", workflow, {"workflow": workflow, "input": input})).value()
+
+    # -- concurrency -------------------------------------------------------------------------------------------
+
+    async def gather(self, *work: Awaitable[Any] | Callable[[], Awaitable[Any]]) -> list[Any]:
+        """Do several things at once, each with its own counter; results in order.
+
+        All of them settle before anything is raised: then a wait unloads the body, or the first failure (in order) is raised.
+        """
+        part = self._part_now()
+        part.groups += 1
+        tasks: list[asyncio.Future[Any]] = []
+        for i, item in enumerate(work):
+            context = contextvars.copy_context()
+            context.run(_current.set, _Part(self._body, f"{part.prefix}{part.groups}g{i}."))
+            tasks.append(asyncio.get_running_loop().create_task(_settled(item), context=context))
+        try:
+            results = await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        raised = [r.error for r in results if isinstance(r, _Raised)]
+        raised.sort(key=lambda e: not isinstance(e, Stopped) + isinstance(e, Stopped | Suspended))
+        if raised:
+            raise raised[0]
+        return results
+
+    def part(self, name: str) -> "Ctx":
+        """A context of its own, for work that you run concurrently yourself. Names are unique within the body."""
+        if not name or "/" in name or name in self._parts:
+            raise UsageError(f"ctx.part({name!r}): a part needs a name of its own, without '/'")
+        self._parts.add(name)
+        return Ctx(self._body, _Part(self._body, f"{self._part.prefix}{name}."))
+
+    def in_thread(self, call: Callable[[], Any]) -> Awaitable[Any]:
+        """Run blocking, deterministic code without holding up the event loop."""
+        return self._body.in_thread(call)
+
+    # -- what is not an effect ---------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, recorded with the next durable event: the same on every entry."""
+        effect = self._next("clock", "now", None, repeat_safe=True)
+        return self._body.observe(effect, self._body.now())
+
+    def log(self, message: str, **fields: Any) -> None:
+        """A line for the operator; not recorded."""
+        self._body.log(message, fields)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _part_now(self) -> _Part:
+        inherited = _current.get()
+        ours = inherited is not None and inherited.body is self._body and not self._part.prefix
+        return inherited if inherited is not None and ours else self._part
+
+    def _later(self, duration: str | int) -> int:
+        ms = milliseconds(duration) if isinstance(duration, str) else duration
+        return self.now() + ms
+
+    def _next(self, kind: str, name: str, request: Any, *, key: str = "", **fields: Any) -> Effect:
+        self._body.admit()
+        part = self._part_now()
+        if part.busy:
+            raise UsageError(
+                f"{kind} {name!r} began while {part.busy} of the same part was under way",
+                hint="use ctx.gather(…) or ctx.part(name) for concurrent work: their effects are counted apart",
+            )
+        if not key:
+            part.count += 1
+            key = f"{self._key}/{part.prefix}{part.count}"
+        body = self._body
+        return Effect(key=key, kind=kind, name=name, request=request, task=body.task, node=body.node, **fields)
+
+    async def _perform(self, kind: str, name: str, request: Any, local: Local | None = None, **fields: Any) -> Outcome:
+        effect = self._next(kind, name, request, **fields)
+        part = self._part_now()
+        part.busy = f"{kind} {name!r}"
+        try:
+            return await self._body.perform(effect, local)
+        finally:
+            part.busy = ""
+
+
+class _Raised:
+    """An exception as a value: all of a group settles before anything is raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def _settled(work: Awaitable[Any] | Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await (work() if callable(work) else work)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return _Raised(error)
+
+
+def _takes_key(fn: Callable[..., Any]) -> bool:
+    try:
+        return "idempotency_key" in inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+class AsyncNames(Protocol):
+    """What a blocking face needs of the context behind it, besides the awaitable names themselves."""
+
+    def part(self, name: str) -> Any: ...
+
+    def now(self) -> Any: ...
+
+    def gather(self, *work: Any) -> Coroutine[Any, Any, list[Any]]: ...
+
+    def in_thread(self, call: Callable[[], Any]) -> Awaitable[Any]: ...
+
+
+class SyncCtx:
+    """The same names for synchronous handlers: each call blocks the handler's thread until the loop has the answer."""
+
+    def __init__(self, ctx: AsyncNames, settle: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        self._ctx, self._settle = ctx, settle
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._ctx, name)
+        if not inspect.iscoroutinefunction(value):
+            return value
+
+        def blocking(*args: Any, **kwargs: Any) -> Any:
+            return self._settle(value(*args, **kwargs))
+
+        return blocking
+
+    def part(self, name: str) -> "SyncCtx":
+        return SyncCtx(self._ctx.part(name), self._settle)
+
+    def now(self) -> int:
+        return self._settle(_later(self._ctx.now))
+
+    def gather(self, *work: Callable[[], Any]) -> list[Any]:
+        """Callables instead of awaitables; each runs in a thread of its own."""
+        return self._settle(self._ctx.gather(*(partial(self._ctx.in_thread, w) for w in work)))
+
+
+async def _later(call: Callable[[], Any]) -> Any:
+    value = call()
+    return await value if inspect.isawaitable(value) else value

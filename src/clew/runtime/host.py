@@ -1,0 +1,458 @@
+"""The host: drives one run. It carries out the machine's commands, and appends facts before anything is done with them.
+
+``commit`` is the one way a fact comes true: the machine folds it first (a fact it refuses changes nothing), the journal makes it
+durable, then its consequences start. If the journal fails, the host stops in order and nothing in memory outlives it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from clew.core.commands import AwaitDecision, CancelTask, FinishRun, RunNode, Sleep, StartChild
+from clew.core.errors import ClewError, JournalError, Stopped
+from clew.core.events import (
+    DriverStarted,
+    DriverStopped,
+    EffectFinished,
+    Event,
+    NodeStarted,
+    NodeStopped,
+    NodeSuspended,
+    Principal,
+    RunFinished,
+    RunPaused,
+    RunUnpaused,
+    StopRequested,
+)
+from clew.core.identity import body_key
+from clew.core.machine import Machine
+from clew.core.states import ENDED
+from clew.gate.door import Door, Local
+from clew.gate.effect import Drivers, Effect, Outcome
+from clew.gate.interceptor import Interceptor
+from clew.gate.ports.clock import Clock, Timer
+from clew.gate.ports.journal import Append, Journal
+from clew.runtime.body import Body, Cut
+from clew.runtime.project import Project
+from clew.runtime.record import History
+
+logger = logging.getLogger("clew.host")
+
+GRACE_MS = 5_000
+"""How long a body that was cut may take to leave; then its arm goes on without it."""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host is given besides its run. ``drivers`` and ``interceptors`` are the gate's."""
+
+    journal: Any
+    clock: Any
+    project: Project
+    drivers: Drivers
+    interceptors: Sequence[Interceptor]
+    owner: str
+    engine: str
+
+
+class Debugger(msgspec.Struct):
+    """Where to pause: before nodes of these names, or before every node."""
+
+    breakpoints: frozenset[str] = frozenset()
+    step: bool = False
+
+
+class Watcher(Protocol):
+    """Told what became durable (progress, tail). Must be quick and must not raise."""
+
+    def __call__(self, run: str, seq: int, event: Event) -> None: ...
+
+
+class Host:
+    """One run under way in this process. Create it, ``begin``, then await ``ended`` or ``parked``."""
+
+    def __init__(
+        self, world: Surroundings, events: Sequence[Event], epoch: int, debugger: Debugger | None = None
+    ) -> None:
+        self._journal: Journal = world.journal
+        self._clock: Clock = world.clock
+        self._world = world
+        self.project = world.project
+        self.history = History(events, world.interceptors)
+        origin = self.history.origin
+        if origin is None:
+            raise ClewError("a run begins with RunStarted")
+        self.run, self.seed, self.mode = origin.run, origin.seed, origin.mode
+        self.principal: Principal = origin.principal
+        self.origin = origin
+        self._events = list(events)
+        self.epoch = epoch
+        self.debugger = debugger or Debugger()
+        self.machine = Machine(self.project.plan.graph, origin.start, self.project.scopes(origin.start))
+        self._used: dict[str, int] = {}
+        for event in events:
+            self.machine.apply(event)
+            self._remember(event)
+        self.seq = len(events)
+        self._unsaved: list[Event] = []
+        self.ended = asyncio.Event()
+        self.parked = asyncio.Event()
+        self.error: BaseException | None = None
+        self.on_child: Callable[[Host, StartChild], None] | None = None
+        self.on_wait: Callable[[Host, AwaitDecision], None] | None = None
+        self.watchers: list[Watcher] = []
+        self._door = Door(self, world.interceptors, world.drivers)
+        self._bodies: dict[str, Body] = {}
+        self._arms: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
+        self._timers: dict[str, Timer] = {}
+        self._sweeper: Timer | None = None
+        self._sweep_due = 0
+        self._buffer: list[Event] = []
+        self._cursor = 0
+        self._passed: set[str] = set()
+        self._closing = False
+
+    # -- life --------------------------------------------------------------------------------------------------
+
+    async def begin(self, *, saved: int | None = None) -> None:
+        """Take the run: record this driver and start what is to be started. ``saved``: how many of the events are durable yet."""
+        if saved is not None and saved < self.seq:
+            self._unsaved, self.seq = self._events[saved:], saved
+        self._events = []
+        if self.origin.deadline is not None:
+            self._timers["deadline"] = self._clock.at(self.origin.deadline, self._overdue)
+        await self.commit(
+            self._event(DriverStarted(owner=self._world.owner, epoch=self.epoch, engine=self._world.engine))
+        )
+
+    def _overdue(self) -> None:
+        if self.machine.state not in ENDED:
+            self._later(self.stop("deadline_exceeded", "the run's deadline has passed"))
+
+    async def close(self, reason: str = "") -> None:
+        """Give the run up in order: bodies are cancelled and will be entered again; effects in flight are in doubt."""
+        if self._closing:
+            return
+        self._closing = True
+        for body in self._bodies.values():
+            body.cut("closing")
+        await self._stop_tasks()
+        if self.error is None and self.machine.state not in ENDED and self.machine.state != "queued":
+            batch: list[Event] = []
+            self._add(batch, self._event(DriverStopped(reason=reason)))
+            with contextlib.suppress(Stopped):
+                await self._append(batch, ())
+
+    async def _stop_tasks(self) -> None:
+        for timer in (*self._timers.values(), *((self._sweeper,) if self._sweeper else ())):
+            timer.cancel()
+        current = asyncio.current_task()
+        tasks = [t for t in (*self._arms, *self._background) if t is not current]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_MS / 1000)
+
+    # -- facts -------------------------------------------------------------------------------------------------
+
+    async def commit(self, *events: Event, consumed: tuple[int, ...] = ()) -> None:
+        """Make facts true and carry out what follows. Raises Stopped when the run is no longer driven here."""
+        for command in await self._advance(events, consumed):
+            self._start(command)
+
+    async def _advance(self, events: Sequence[Event], consumed: tuple[int, ...] = ()) -> list[RunNode]:
+        """``commit``, but the bodies to enter are the caller's to start: an arm goes on with one of them itself."""
+        if self._closing or self.error is not None or self.machine.state in ENDED:
+            raise Stopped(self.run)
+        batch = [*self._unsaved, *self._buffer]
+        for event in self._buffer:
+            self.machine.apply(event)
+        self._unsaved, self._buffer = [], []
+        for event in events:
+            self._add(batch, event)
+        starts: list[RunNode] = []
+        after: list[Callable[[], None]] = []
+        while self._follow(batch, starts, after):
+            pass
+        await self._append(batch, consumed)
+        for call in after:
+            call()
+        self._look_whether_parked()
+        return starts
+
+    def _add(self, batch: list[Event], event: Event) -> None:
+        self.machine.apply(event)
+        self.history.add(event)
+        self._remember(event)
+        batch.append(event)
+
+    def _remember(self, event: Event) -> None:
+        fact = event.fact
+        if isinstance(fact, NodeSuspended):
+            self._used[body_key(fact.task, fact.node, fact.attempt)] = fact.ms
+
+    def _follow(self, batch: list[Event], starts: list[RunNode], after: list[Callable[[], None]]) -> bool:
+        """Turn the machine's commands into facts of the same batch, and into what is to be done once it is durable.
+
+        True: a fact was added that may lead to further commands.
+        """
+        again = False
+        for command in self.machine.decide(self._cursor):
+            if isinstance(command, RunNode):
+                if self._pauses_at(command):
+                    reason = "step" if self.debugger.step else "breakpoint"
+                    self._add(batch, self._event(RunPaused(reason=reason, node=command.node)))
+                    break
+                fact = NodeStarted(task=command.task, node=command.node, attempt=command.attempt, entry=command.entry)
+                self._add(batch, self._event(fact))
+                starts.append(command)
+            elif isinstance(command, CancelTask):
+                body = self._bodies.get(command.task)
+                if body is None:
+                    fact = NodeStopped(task=command.task, node=command.node, attempt=command.attempt)
+                    self._add(batch, self._event(fact))
+                    again = True
+                elif body.reason is None:
+                    after.append(lambda b=body: self._cut(b, "cancelled"))
+            elif isinstance(command, FinishRun):
+                fact = RunFinished(state=command.state, status=command.status)
+                self._add(batch, self._event(fact, command.payload))
+                after.append(self._end)
+            else:
+                after.append(lambda c=command: self._arm_wait(c))
+        self._cursor = self.machine.opened
+        return again
+
+    async def _append(self, batch: list[Event], consumed: tuple[int, ...]) -> None:
+        expected = self.seq
+        self.seq += len(batch)
+        state = "running" if self.machine.state == "queued" else self.machine.state
+        append = Append(run=self.run, expected=expected, events=batch, epoch=self.epoch, state=state, consumed=consumed)
+        try:
+            await self._journal.append(append)
+        except ClewError as error:
+            self._fail(error)
+            raise Stopped(self.run) from error
+        for watcher in self.watchers:
+            for i, event in enumerate(batch):
+                watcher(self.run, expected + i + 1, event)
+
+    def _fail(self, error: BaseException) -> None:
+        """The journal does not take this run's facts any more: stop, and leave the run to whoever takes it next."""
+        if self.error is not None:
+            return
+        self.error = error
+        logger.error("run %s stopped: %s", self.run, error)
+        for body in self._bodies.values():
+            body.cut("closing")
+        for task in (*self._arms, *self._background):
+            if task is not asyncio.current_task():
+                task.cancel()
+        self.ended.set()
+        self.parked.set()
+
+    def _end(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._sweeper:
+            self._sweeper.cancel()
+        self.ended.set()
+        self.parked.set()
+
+    def _event(self, fact: Any, payload: Any = None) -> Event:
+        return Event(fact, payload, self._clock.now())
+
+    # -- arms --------------------------------------------------------------------------------------------------
+
+    def _start(self, command: RunNode) -> None:
+        arm = asyncio.get_running_loop().create_task(self._arm(command))
+        self._arms.add(arm)
+        arm.add_done_callback(self._arms.discard)
+        arm.add_done_callback(self._report)
+
+    async def _arm(self, command: RunNode | None) -> None:
+        """Run bodies one after another, as long as each leads to the next; whatever else comes free gets arms of its own."""
+        while command is not None:
+            body = Body(self, command)
+            self._bodies[body.task] = body
+            self._watch(body)
+            event = await body.finish()
+            if self._bodies.get(body.task) is not body:
+                return  # it was given up as hung, and its end is recorded already
+            del self._bodies[body.task]
+            if self.machine.stops(body.task):
+                event = body.stopped("cancelled")
+            if event is None:
+                return
+            try:
+                starts = await self._advance((event,))
+            except Stopped:
+                return
+            command = starts.pop(0) if starts else None
+            for other in starts:
+                self._start(other)
+
+    def _cut(self, body: Body, reason: Cut) -> None:
+        body.cut(reason)
+        key = f"grace {body.key}"
+        self._timers[key] = self._clock.at(self._clock.now() + GRACE_MS, lambda: self._give_up(key, body))
+
+    def _give_up(self, key: str, body: Body) -> None:
+        """A body that was cut and does not leave: record its end without it."""
+        self._timers.pop(key, None)
+        if self._bodies.get(body.task) is not body:
+            return
+        del self._bodies[body.task]
+        logger.warning("body %s of run %s does not stop; it is left behind, its gate is shut", body.key, self.run)
+        event = body.stopped(body.reason)
+        if event is not None:
+            self._later(self.commit(event))
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    def _watch(self, body: Body) -> None:
+        """One timer for all bodies: most time-outs are far away and never come."""
+        if self._sweeper is None or body.deadline < self._sweep_due:
+            if self._sweeper:
+                self._sweeper.cancel()
+            self._sweep_due = body.deadline
+            self._sweeper = self._clock.at(body.deadline, self._sweep)
+
+    def _sweep(self) -> None:
+        now = self._clock.now()
+        self._sweeper = None
+        for body in list(self._bodies.values()):
+            if body.reason is None and body.deadline <= now:
+                self._cut(body, "timeout")
+        for body in self._bodies.values():
+            if body.reason is None:
+                self._watch(body)
+
+    # -- waits -------------------------------------------------------------------------------------------------
+
+    def _arm_wait(self, wait: Sleep | AwaitDecision | StartChild) -> None:
+        if isinstance(wait, StartChild):
+            if self.on_child:
+                self.on_child(self, wait)
+        elif wait.due is not None:
+            self._timers[wait.key] = self._clock.at(wait.due, lambda: self._due(wait))
+        if isinstance(wait, AwaitDecision) and self.on_wait:
+            self.on_wait(self, wait)
+
+    def _due(self, wait: Sleep | AwaitDecision | StartChild) -> None:
+        self._timers.pop(wait.key, None)
+        if isinstance(wait, Sleep):
+            self._later(self.answer(wait.key, None))
+            return
+        request: dict[str, Any] = wait.request or {}
+        decided: dict[str, Any] = request.get("on_timeout") or {"decision": "reject"}
+        self._later(self.answer(wait.key, {**decided, "by": "", "why": "nobody answered in time"}))
+
+    async def answer(
+        self, key: str, output: Any, *, error: dict[str, Any] | None = None, consumed: tuple[int, ...] = ()
+    ) -> bool:
+        """End an open wait with its outcome; False when it is not open (any more)."""
+        wait = self.machine.waits.get(key)
+        if wait is None:
+            return False
+        timer = self._timers.pop(key, None)
+        if timer:
+            timer.cancel()
+        begun = self.history.started(key)
+        kind = {Sleep: "timer", AwaitDecision: "human", StartChild: "child"}[type(wait)]
+        fact = EffectFinished(
+            key=key,
+            kind=kind,
+            name=wait.name,
+            digest=getattr(begun.fact, "digest", "") if begun else "",
+            task=wait.task,
+            node=wait.node,
+            status="error" if error else "ok",
+        )
+        await self.commit(self._event(fact, {"error": error} if error else {"output": output}), consumed=consumed)
+        return True
+
+    async def stop(self, code: Any, reason: str, by: str = "", consumed: tuple[int, ...] = ()) -> None:
+        """End the run now (cancel, deadline)."""
+        await self.commit(self._event(StopRequested(code=code, by=by), {"reason": reason}), consumed=consumed)
+
+    async def pause(self, reason: str, consumed: tuple[int, ...] = ()) -> None:
+        if not self.machine.paused:
+            await self.commit(self._event(RunPaused(reason=reason)), consumed=consumed)
+
+    async def unpause(self, by: str = "", consumed: tuple[int, ...] = ()) -> None:
+        """Go on: past the breakpoint that it stands at; when stepping, by one node."""
+        if self.machine.paused:
+            event = self._event(RunUnpaused(by=by))
+            offered = self.machine.offered()
+            self._passed.update(offered[:1] if self.debugger.step else offered)
+            await self.commit(event, consumed=consumed)
+
+    def _pauses_at(self, command: RunNode) -> bool:
+        stops = self.debugger.step or command.node in self.debugger.breakpoints
+        key = body_key(command.task, command.node, command.attempt)
+        return stops and command.entry == 1 and key not in self._passed
+
+    def _look_whether_parked(self) -> None:
+        """Parked: nothing here gets on without somebody outside (a human, or whoever paused it)."""
+        machine = self.machine
+        if machine.state in ENDED:
+            return
+        human = machine.state == "waiting" and all(isinstance(w, AwaitDecision) for w in machine.waits.values())
+        if (human or machine.paused) and not self._bodies:
+            self.parked.set()
+        else:
+            self.parked.clear()
+
+    # -- the gate's view of the run (RunRecord), and the body's (HostView) --------------------------------------
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    async def perform(self, effect: Effect, local: Local | None) -> Outcome:
+        return await self._door.perform(effect, local)
+
+    def finished(self, key: str) -> Event | None:
+        return self.history.finished(key)
+
+    recorded = finished
+
+    def started(self, key: str) -> Event | None:
+        return self.history.started(key)
+
+    def state(self, interceptor: str) -> Any:
+        return self.history.state(interceptor)
+
+    async def record(self, event: Event) -> None:
+        await self.commit(event)
+
+    def cut(self, task: str) -> bool:
+        body = self._bodies.get(task)
+        return body is None or body.reason in ("timeout", "cancelled")
+
+    def buffer(self, event: Event) -> None:
+        self._buffer.append(event)
+        self.history.add(event)
+
+    def used_ms(self, key: str) -> int:
+        return self._used.get(key, 0)
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._report)
+
+    def _report(self, task: "asyncio.Task[Any]") -> None:
+        """An arm that ends by an exception of ours stops the run: half a run is worse than a stopped one."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, Stopped):
+            self._fail(error if isinstance(error, ClewError) else JournalError(f"{type(error).__name__}: {error}"))
