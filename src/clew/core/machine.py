@@ -151,8 +151,6 @@ class Machine:
         self._settle()
 
     def _driver_started(self, fact: ev.DriverStarted, _: Event) -> None:
-        if fact.epoch <= self.epoch:
-            raise IllegalMove(f"epoch {fact.epoch} is not after {self.epoch}")
         move_run(self, "drive")
         self.epoch = fact.epoch
         crashed = self._driven

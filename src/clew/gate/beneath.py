@@ -41,7 +41,11 @@ def parts_beneath(path: str) -> tuple[str, ...]:
         raise UsageError(f"path {path!r} holds a NUL byte", code="invalid_path")
     if path.startswith("/"):
         raise UsageError(f"path {path!r} is absolute", hint="name it relative to the root", code="outside_root")
-    if len(os.fsencode(path)) >= MAX_PATH:
+    try:
+        length = len(os.fsencode(path))
+    except UnicodeEncodeError:
+        raise UsageError(f"path {path!r} is not text", code="invalid_path") from None
+    if length >= MAX_PATH:
         raise UsageError(f"path of {len(path)} characters is too long", hint="at most 4095 bytes", code="invalid_path")
     parts = tuple(part for part in path.split("/") if part not in ("", "."))
     if ".." in parts:
@@ -57,7 +61,7 @@ def open_beneath(root: int, path: str, flags: int, mode: int = 0) -> int:
     Raises OSError; ``EXDEV`` or ``ELOOP`` say that the path leads out of ``root`` (or, without openat2, over a link).
     """
     relative = "/".join(parts_beneath(path)) or "."
-    flags |= os.O_CLOEXEC | os.O_NOCTTY
+    flags |= os.O_CLOEXEC | (0 if flags & os.O_PATH else os.O_NOCTTY)  # openat2 is strict about O_PATH
     how = _OpenHow(flags, mode, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
     for _ in range(_RETRIES):
         fd = int(
@@ -99,9 +103,9 @@ class Found(NamedTuple):
 
 
 def walk_beneath(
-    root: int, start: str = "", *, skip: Callable[[str], bool] = bool, most: int = 200_000
+    root: int, start: str = "", *, skip: Callable[[str], bool] | None = None, most: int = 200_000
 ) -> Iterator[Found]:
-    """Everything below ``start`` in path order, links not followed, without recursion.
+    """Everything below ``start``, a directory's entries before what is below them; no link below is followed.
 
     ``skip(name)``: leave out an entry and what is below it. Ends after ``most`` entries. Raises OSError for ``start``.
     """
@@ -110,7 +114,7 @@ def walk_beneath(
     while stack and most > 0:
         folder = stack.pop()
         try:
-            entries = _entries(root, folder)
+            entries = _entries(root, folder, 0 if first else os.O_NOFOLLOW)
         except OSError:
             if first:
                 raise
@@ -120,7 +124,7 @@ def walk_beneath(
         for name, status in entries:
             kind = _KINDS.get(stat.S_IFMT(status.st_mode))
             path = f"{folder}/{name}" if folder else name
-            if kind is None or skip(name) or len(os.fsencode(path)) >= MAX_PATH:
+            if kind is None or (skip is not None and skip(name)) or len(os.fsencode(path)) >= MAX_PATH:
                 continue
             most -= 1
             if most < 0:
@@ -134,11 +138,11 @@ def walk_beneath(
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
-def _entries(root: int, folder: str) -> list[tuple[str, os.stat_result]]:
-    fd = open_beneath(root, folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def _entries(root: int, folder: str, flags: int) -> list[tuple[str, os.stat_result]]:
+    fd = open_beneath(root, folder, os.O_RDONLY | os.O_DIRECTORY | flags)
     try:
         found: list[tuple[str, os.stat_result]] = []
-        for name in sorted(os.listdir(fd)):
+        for name in sorted(os.listdir(fd)):  # noqa: PTH208 - of a descriptor
             with suppress(OSError):
                 found.append((name, os.stat(name, dir_fd=fd, follow_symlinks=False)))
         return found

@@ -34,6 +34,13 @@ class RunRecord(Protocol):
         """Durable when it returns. Raises Stopped when the run's journal has failed."""
         ...
 
+    def revise(self, effect: Effect) -> bool:
+        """In a fork, a body may go another way than the parent's: what was copied of it is forgotten from here on.
+
+        False: the record under the key is the run's own, and binding.
+        """
+        ...
+
     def cut(self, task: str) -> bool:
         """The body of this task was stopped for good (time-out, cancel), not merely unloaded with its process."""
         ...
@@ -77,12 +84,11 @@ class Door:
         NonDeterminism where the journal holds another request under the key.
         """
         recorded = self._record.finished(effect.key)
-        if recorded is not None:
-            self._same(effect, recorded)
+        if recorded is not None and self._same(effect, recorded):
             return outcome_of(recorded)
         begun = self._record.started(effect.key)
-        if begun is not None:
-            self._same(effect, begun)
+        if begun is not None and not self._same(effect, begun):
+            begun = None
         if effect.kind in WAITS:
             return await self._wait(effect, begun)
         call = _Call(self, self._record)
@@ -166,10 +172,12 @@ class Door:
         )
         return Event(fact, effect.request, self._record.now())
 
-    @staticmethod
-    def _same(effect: Effect, recorded: Event) -> None:
+    def _same(self, effect: Effect, recorded: Event) -> bool:
+        """Whether the record is of this request; raises NonDeterminism where it should be and is not."""
         fact = cast("EffectStarted | EffectFinished", recorded.fact)
         if fact.digest and fact.digest != effect.digest:
+            if self._record.revise(effect):
+                return False
             payload: Any = recorded.payload
             was: Any = payload if isinstance(fact, EffectStarted) or not payload else payload.get("request", "")
             raise NonDeterminism(
@@ -177,6 +185,7 @@ class Door:
                 f"now {effect.kind} {effect.name} {_brief(effect.request)}",
                 hint="between effects a body must depend on its input, ctx and recorded outcomes only",
             )
+        return True
 
 
 def finished_event(effect: Effect, outcome: Outcome, *, begun: bool, ms: int, at: int) -> Event:

@@ -14,7 +14,8 @@ from clew.core.events import Event, NodeCompleted, NodeFailed, NodeStopped, Node
 from clew.core.identity import body_key
 from clew.gate.door import Local, finished_event, outcome_of
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
-from clew.manifest.compiled import ApprovalSpec, NodePlan, ToolPlan
+from clew.gate.ports.tool import ToolSpec
+from clew.manifest.compiled import ApprovalSpec, NodePlan
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, SyncCtx
 from clew.runtime.handlers import is_async
@@ -251,12 +252,11 @@ class Body:
         return outcome
 
     def tool(self, name: str) -> tuple[bool, OnInDoubt, tuple[Need, ...]]:
-        plan = self._host.project.plan
-        tool = plan.tools.get(name)
-        if tool is None or name not in self.plan.tools:
+        if name not in self.plan.tools:
             known = ", ".join(self.plan.tools) or "none"
             raise Failure(f"node {self.node!r} may not use tool {name!r} (its tools: {known})", code="tool_not_allowed")
-        return tool.repeat_safe, tool.on_in_doubt, tool_needs(tool)
+        spec = self._host.project.tools[name]
+        return spec.repeat_safe, self._host.project.plan.tools[name].on_in_doubt, tool_needs(spec)
 
     def observe(self, effect: Effect, value: Any) -> Any:
         recorded = self._host.recorded(effect.key)
@@ -289,9 +289,10 @@ class Body:
         )
 
 
-def tool_needs(tool: ToolPlan) -> tuple[Need, ...]:
+def tool_needs(tool: ToolSpec) -> tuple[Need, ...]:
+    """Capabilities that a tool's calls need."""
     needs: list[Need] = []
-    if "mutate" in tool.capabilities or (tool.type == "handler" and not tool.repeat_safe):
+    if tool.mutates:
         needs.append("mutate")
     if tool.permissions.network:
         needs.append("network")

@@ -7,7 +7,7 @@ durable, then its consequences start. If the journal fails, the host stops in or
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +22,7 @@ from clew.core.events import (
     NodeStarted,
     NodeStopped,
     NodeSuspended,
+    Noted,
     Principal,
     RunFinished,
     RunPaused,
@@ -79,7 +80,7 @@ class Host:
     ) -> None:
         self._journal: Journal = world.journal
         self._clock: Clock = world.clock
-        self._world = world
+        self.world = world
         self.project = world.project
         self.history = History(events, world.interceptors)
         origin = self.history.origin
@@ -126,7 +127,7 @@ class Host:
         if self.origin.deadline is not None:
             self._timers["deadline"] = self._clock.at(self.origin.deadline, self._overdue)
         await self.commit(
-            self._event(DriverStarted(owner=self._world.owner, epoch=self.epoch, engine=self._world.engine))
+            self._event(DriverStarted(owner=self.world.owner, epoch=self.epoch, engine=self.world.engine))
         )
 
     def _overdue(self) -> None:
@@ -150,12 +151,15 @@ class Host:
     async def _stop_tasks(self) -> None:
         for timer in (*self._timers.values(), *((self._sweeper,) if self._sweeper else ())):
             timer.cancel()
-        current = asyncio.current_task()
-        tasks = [t for t in (*self._arms, *self._background) if t is not current]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=GRACE_MS / 1000)
+        tasks = {t for t in (*self._arms, *self._background) if t is not asyncio.current_task()}
+        if tasks:  # what is being made durable is let through; only bodies were cancelled
+            _, hung = await asyncio.wait(tasks, timeout=GRACE_MS / 1000)
+            for task in hung:
+                task.cancel()
+
+    async def settled(self) -> None:
+        """Until the run has ended, or is parked: nothing here gets on without somebody outside."""
+        await self.parked.wait()
 
     # -- facts -------------------------------------------------------------------------------------------------
 
@@ -269,6 +273,8 @@ class Host:
     # -- arms --------------------------------------------------------------------------------------------------
 
     def _start(self, command: RunNode) -> None:
+        if self._closing:
+            return
         arm = asyncio.get_running_loop().create_task(self._arm(command))
         self._arms.add(arm)
         arm.add_done_callback(self._arms.discard)
@@ -295,6 +301,8 @@ class Host:
             command = starts.pop(0) if starts else None
             for other in starts:
                 self._start(other)
+            if self._closing:
+                return
 
     def _cut(self, body: Body, reason: Cut) -> None:
         body.cut(reason)
@@ -380,6 +388,10 @@ class Host:
         """End the run now (cancel, deadline)."""
         await self.commit(self._event(StopRequested(code=code, by=by), {"reason": reason}), consumed=consumed)
 
+    async def note(self, name: str, payload: Any = None, by: str = "") -> None:
+        """Record a remark that changes nothing."""
+        await self.commit(self._event(Noted(name=name, by=by), payload))
+
     async def pause(self, reason: str, consumed: tuple[int, ...] = ()) -> None:
         if not self.machine.paused:
             await self.commit(self._event(RunPaused(reason=reason)), consumed=consumed)
@@ -428,7 +440,11 @@ class Host:
         return self.history.state(interceptor)
 
     async def record(self, event: Event) -> None:
-        await self.commit(event)
+        """Not stopped half-way when the body that records is cut: the fact and its consequences go together."""
+        await asyncio.shield(self._later(self.commit(event)))
+
+    def revise(self, effect: Effect) -> bool:
+        return self.history.revise(effect.key)
 
     def cut(self, task: str) -> bool:
         body = self._bodies.get(task)
@@ -443,11 +459,12 @@ class Host:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _later(self, work: Any) -> None:
+    def _later(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         task.add_done_callback(self._report)
+        return task
 
     def _report(self, task: "asyncio.Task[Any]") -> None:
         """An arm that ends by an exception of ours stops the run: half a run is worse than a stopped one."""

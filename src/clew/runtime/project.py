@@ -1,8 +1,9 @@
 """What every run of one project shares: the plan, its handlers and schemas, and where handlers run."""
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from clew.core.scopes import Scopes
+from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import Plan
 from clew.runtime.handlers import Handlers
 from clew.runtime.process import Processes
@@ -11,12 +12,16 @@ from clew.runtime.threads import Threads
 
 
 class Project:
-    """One plan in one directory. ``close`` ends idle threads."""
+    """One plan, recorded at blob ``address``, in one directory. ``tools``: what the gate must know of each tool."""
 
-    def __init__(self, plan: Plan, directory: Path, threads: Threads) -> None:
+    def __init__(
+        self, plan: Plan, address: str, handlers: Handlers, threads: Threads, tools: Mapping[str, ToolSpec]
+    ) -> None:
         self.plan = plan
-        self.directory = directory
-        self.handlers = Handlers(directory)
+        self.address = address
+        self.directory = directory = handlers.project
+        self.handlers = handlers
+        self.tools = tools
         self.schemas = Schemas(plan.schemas)
         self.threads = threads
         self.processes = Processes(directory)

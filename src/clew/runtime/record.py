@@ -3,16 +3,24 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from clew.core.events import EffectFinished, EffectStarted, Event, RunStarted
+from clew.core.events import EffectFinished, EffectStarted, Event, Noted, RunStarted
 from clew.gate.interceptor import Interceptor
+
+FORKED = "forked"
+"""Name of the note that ends the part of a fork that was copied from its parent."""
 
 
 class History:
-    """Effects of one run, live or read back. ``origin`` is its RunStarted."""
+    """Effects of one run, live or read back. ``origin`` is its RunStarted.
+
+    Effects that a fork copied are binding only until their body asks for something else: from there on, what was copied of
+    that body is forgotten. Read back, the same is seen from a key that is recorded again.
+    """
 
     def __init__(self, events: Iterable[Event], interceptors: Sequence[Interceptor] = ()) -> None:
         self._started: dict[str, Event] = {}
         self._finished: dict[str, Event] = {}
+        self._copied: set[str] = set()
         self._folds = {i.name: i.fold for i in interceptors}
         self._states: dict[str, Any] = {}
         self.origin: RunStarted | None = None
@@ -23,17 +31,36 @@ class History:
     def add(self, event: Event) -> None:
         fact = event.fact
         if isinstance(fact, EffectFinished):
+            if fact.key in self._copied and fact.key in self._finished:
+                self.revise(fact.key)
+            self._copied.discard(fact.key)
             self._finished[fact.key] = event
         elif isinstance(fact, EffectStarted):
             self._started[fact.key] = event
         else:
-            if isinstance(fact, RunStarted):
-                self.origin = fact
-                payload: dict[str, Any] = event.payload or {}
-                self.input = payload.get("input")
+            self._note(fact, event)
             return
         for name, fold in self._folds.items():
             self._states[name] = fold(self._states.get(name), event)
+
+    def _note(self, fact: Any, event: Event) -> None:
+        if isinstance(fact, RunStarted):
+            self.origin = fact
+            payload: dict[str, Any] = event.payload or {}
+            self.input = payload.get("input")
+        elif isinstance(fact, Noted) and fact.name == FORKED:
+            self._copied = set(self._finished) | set(self._started)
+
+    def revise(self, key: str) -> bool:
+        """Forget what a fork copied of the body that ``key`` belongs to; False where the record is the run's own."""
+        if key not in self._copied:
+            return False
+        body = "/".join(key.split("/", 2)[:2])
+        for other in [k for k in self._copied if k.startswith(body + "/")]:
+            self._copied.discard(other)
+            self._finished.pop(other, None)
+            self._started.pop(other, None)
+        return True
 
     def finished(self, key: str) -> Event | None:
         return self._finished.get(key)

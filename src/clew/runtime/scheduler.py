@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from clew.core.commands import StartChild
-from clew.core.errors import ClewError, Conflict, NotFound, UsageError
+from clew.core.errors import ClewError, Conflict, NotFound, Stopped, UsageError
 from clew.core.events import Event, Principal, RunFinished, RunStarted
 from clew.core.identity import digest
 from clew.core.states import ENDED
-from clew.gate.ports.journal import Append, Message, RunRow
+from clew.gate.ports.journal import Append, Journal, Message, MessageKind, RunRow
 from clew.runtime.host import Debugger, Host, Surroundings, Watcher
 
 logger = logging.getLogger("clew.scheduler")
@@ -44,12 +44,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     parent: str = ""
 
 
+ChildWorld = Callable[[Surroundings, str], Awaitable[tuple[Surroundings, str]]]
+"""(parent's surroundings, workflow) -> the child's surroundings and start; raises NotFound, ManifestError."""
+
+
 class Scheduler:
     """All runs that this engine drives."""
 
-    def __init__(self, world: Surroundings, child_world: Callable[[str], Awaitable[tuple[Surroundings, str]]]) -> None:
-        self._world = world
-        self._journal = world.journal
+    def __init__(self, journal: Journal, child_world: ChildWorld) -> None:
+        self._journal = journal
         self._child_world = child_world
         self.hosts: dict[str, Host] = {}
         self.watchers: list[Watcher] = []
@@ -58,20 +61,16 @@ class Scheduler:
 
     # -- runs --------------------------------------------------------------------------------------------------
 
-    async def start(self, order: Order, world: Surroundings | None = None, debugger: Debugger | None = None) -> Host:
+    async def start(self, order: Order, world: Surroundings, debugger: Debugger | None = None) -> Host:
         """Create a run and drive it."""
-        world = world or self._world
-        first = started(order, world)
-        host = Host(world, [first], 1, debugger)
-        return await self._drive(host, saved=0)
+        return await self._drive(Host(world, [started(order, world)], 1, debugger), saved=0)
 
-    async def enqueue(self, order: Order) -> None:
+    async def enqueue(self, order: Order, world: Surroundings) -> None:
         """Create a run that nobody drives yet."""
-        await self._journal.append(
-            Append(run=order.run, expected=0, events=[started(order, self._world)], epoch=0, state="queued")
-        )
+        first = started(order, world)
+        await self._journal.append(Append(run=order.run, expected=0, events=[first], epoch=0, state="queued"))
 
-    async def adopt(self, run: str, world: Surroundings | None = None, debugger: Debugger | None = None) -> Host:
+    async def adopt(self, run: str, world: Surroundings, debugger: Debugger | None = None) -> Host:
         """Take over an existing run that has not ended. Raises Conflict when another process drives it, or it has ended."""
         if run in self.hosts:
             return self.hosts[run]
@@ -81,9 +80,9 @@ class Scheduler:
         epoch = await self._journal.claim(run)
         try:
             records = await self._journal.read(run)
-            if any(r.erased and r.event.payload is None for r in records):
+            if any(r.erased for r in records):
                 raise Conflict(f"run {run} cannot go on: payloads it needs were erased")
-            host = Host(world or self._world, [r.event for r in records], epoch, debugger)
+            host = Host(world, [r.event for r in records], epoch, debugger)
         except BaseException:
             await self._journal.release(run)
             raise
@@ -146,16 +145,24 @@ class Scheduler:
         host = self.hosts.get(message.run)
         if host is None:
             return
-        consumed = (message.id,)
-        body: dict[str, Any] = message.body or {}
-        if message.kind == "answer":
-            await host.answer(message.key, body, consumed=consumed)
-        elif message.kind == "cancel":
-            await host.stop("cancelled", str(body.get("reason", "")), str(body.get("by", "")), consumed)
-        elif message.kind == "pause":
+        try:
+            await self.tell(host, message.kind, message.key, message.body, (message.id,))
+        except Stopped:
+            return  # the run ended first; the message goes with it
+
+    async def tell(
+        self, host: Host, kind: MessageKind, key: str, body: dict[str, Any], consumed: tuple[int, ...] = ()
+    ) -> None:
+        """Have a run that is driven here take an answer, or be cancelled, paused or let go on."""
+        by = str(body.get("by", ""))
+        if kind == "answer":
+            await host.answer(key, body, consumed=consumed)
+        elif kind == "cancel":
+            await host.stop("cancelled", str(body.get("reason", "")), by, consumed)
+        elif kind == "pause":
             await host.pause("asked", consumed)
         else:
-            await host.unpause(str(body.get("by", "")), consumed)
+            await host.unpause(by, consumed)
 
     # -- children ----------------------------------------------------------------------------------------------
 
@@ -169,7 +176,7 @@ class Scheduler:
         try:
             if run.count(".") > MAX_DEPTH:
                 raise UsageError(f"child runs nested deeper than {MAX_DEPTH}")
-            world, start = await self._child_world(str(request["workflow"]))
+            world, start = await self._child_world(parent.world, str(request["workflow"]))
             row = await self._row(run)
             if row is None:
                 order = Order(
@@ -211,32 +218,22 @@ class Scheduler:
 
     # -- queue -------------------------------------------------------------------------------------------------
 
-    async def run_queued(self, runs: Sequence[str], max_concurrency: int) -> list[Host]:
+    async def run_queued(self, runs: Sequence[tuple[str, Surroundings]], max_concurrency: int) -> list[Host]:
         """Drive queued runs in the given order, ``max_concurrency`` at a time; a parked one gives its place to the next."""
         places = asyncio.Semaphore(max_concurrency)
 
-        async def one(run: str) -> Host:
+        async def one(run: str, world: Surroundings) -> Host:
             async with places:
-                host = await self.adopt(run)
-                await first_of(host.ended, host.parked)
+                host = await self.adopt(run, world)
+                await host.settled()
                 return host
 
-        return list(await asyncio.gather(*(one(run) for run in runs)))
+        return list(await asyncio.gather(*(one(*run) for run in runs)))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def first_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.get_running_loop().create_task(e.wait()) for e in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
 
 
 def child_id(run: str, key: str) -> str:
@@ -246,12 +243,12 @@ def child_id(run: str, key: str) -> str:
 
 def started(order: Order, world: Surroundings) -> Event:
     """The first fact of a run."""
-    plan = world.project.plan
+    project = world.project
     fact = RunStarted(
-        run=order.run, workflow=order.workflow, plan=plan.digest, start=order.start, mode=order.mode, seed=order.seed,
+        run=order.run, workflow=order.workflow, plan=project.address, start=order.start, mode=order.mode, seed=order.seed,
         engine=world.engine, principal=order.principal, idempotency=order.idempotency, deadline=order.deadline, parent=order.parent,
     )  # fmt: skip
-    payload: dict[str, Any] = {"input": order.input, "files": plan.files, "handlers": plan.handlers}
+    payload: dict[str, Any] = {"input": order.input, "project": str(project.directory)}
     if order.overrides:
         payload["overrides"] = order.overrides
     if order.deployment:

@@ -1,0 +1,59 @@
+"""Settings: what the surroundings decide. Read here and nowhere else; behaviour lives in manifests."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from clew.core.errors import UsageError
+
+MEMORY = ":memory:"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, with the environment variable that sets it."""
+
+    state: str = ".clew"
+    """CLEW_STATE: where runs are kept; ``:memory:`` keeps them in this process only."""
+    user: str = "local"
+    """CLEW_USER: on whose behalf runs act."""
+    tenant: str = "local"
+    """CLEW_TENANT."""
+    log_level: str = "warning"
+    """CLEW_LOG: debug, info, warning or error."""
+    redact_fields: tuple[str, ...] = ()
+    """CLEW_REDACT_FIELDS: comma-separated names of fields whose values are never shown, logged or exported in clear."""
+    redact_prefixes: tuple[str, ...] = ()
+    """CLEW_REDACT_PREFIXES: comma-separated beginnings of tokens that are secrets, besides the well-known ones."""
+
+    @property
+    def directory(self) -> Path | None:
+        return None if self.state == MEMORY else Path(self.state)
+
+
+def read(environ: Mapping[str, str] | None = None, **given: str | None) -> Settings:
+    """Settings from the environment, with ``given`` (flags) before it. Raises UsageError for an unknown name or level."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, str] = {
+        field: environ[variable] for field, variable in VARIABLES.items() if environ.get(variable)
+    } | {k: v for k, v in given.items() if v is not None}
+    unknown = sorted(set(values) - set(VARIABLES))
+    if unknown:
+        raise UsageError(f"no such setting: {', '.join(unknown)}")
+    split = {k: tuple(p.strip() for p in values.pop(k).split(",") if p.strip()) for k in _LISTS if k in values}
+    level = values.get("log_level", "warning").lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise UsageError(f"CLEW_LOG is {level!r}; it is one of debug, info, warning, error")
+    return Settings(**values, **split)  # pyright: ignore[reportArgumentType]
+
+
+VARIABLES = {
+    "state": "CLEW_STATE",
+    "user": "CLEW_USER",
+    "tenant": "CLEW_TENANT",
+    "log_level": "CLEW_LOG",
+    "redact_fields": "CLEW_REDACT_FIELDS",
+    "redact_prefixes": "CLEW_REDACT_PREFIXES",
+}
+_LISTS = ("redact_fields", "redact_prefixes")
