@@ -150,36 +150,34 @@ class Machine:
         self._flow.begin(_content(event).get("input"))
         self._settle()
 
-    def _driver_started(self, fact: ev.DriverStarted, _: Event) -> None:
+    def _driver_started(self, fact: ev.DriverStarted, event: Event) -> None:
         move_run(self, "drive")
         self.epoch = fact.epoch
         crashed = self._driven
         self._driven = True
         if crashed:
-            self._lose_bodies(crashed=True)
+            self._lose_bodies(event.at, crashed=True)
         self._settle()
 
-    def _driver_stopped(self, _fact: ev.DriverStopped, _: Event) -> None:
+    def _driver_stopped(self, _fact: ev.DriverStopped, event: Event) -> None:
         if not self._driven:
             raise IllegalMove("no driver to stop")
         self._driven = False
-        self._lose_bodies(crashed=False)
+        self._lose_bodies(event.at, crashed=False)
         self._settle()
 
-    def _lose_bodies(self, *, crashed: bool) -> None:
+    def _lose_bodies(self, at: int, *, crashed: bool) -> None:
         """Bodies that ran in a driver that is gone are entered again; one that keeps killing its process fails."""
         for task in list(self._slots.running.values()):
             if task.body == "stopping":
                 continue
-            move_body(task, "lose")
             self._slots.stop(task)
             task.crashes += crashed
             if task.crashes >= MAX_CRASHES:
-                move_body(task, "fail")
-                self._forget_waits(task)
                 message = f"its process died {MAX_CRASHES} times while {task.node!r} ran"
-                self._flow.fail(task, routing.error("crashed", message))
+                self._body_failed(task, routing.error("crashed", message), at)
             else:
+                move_body(task, "lose")
                 move_task(task, "advance")
                 self._slots.add(task)
 
@@ -256,14 +254,18 @@ class Machine:
         task = self._running(fact, "running")
         payload = _content(event)
         self._slots.stop(task)
+        self._body_failed(task, routing.error(fact.code, payload.get("message", ""), payload.get("details")), event.at)
+        self._settle()
+
+    def _body_failed(self, task: Task, error: dict[str, Any], at: int) -> None:
+        """Another attempt after a pause, or on past the failure."""
         self._forget_waits(task)
         retry = self._flow.nodes[task.node].retry
-        if routing.may_retry(retry, fact.code, fact.attempt):
-            self._back_off(task, event.at + routing.backoff_ms(retry.backoff, fact.attempt))
+        if routing.may_retry(retry, error["code"], task.attempt):
+            self._back_off(task, at + routing.backoff_ms(retry.backoff, task.attempt))
         else:
             move_body(task, "fail")
-            self._flow.fail(task, routing.error(fact.code, payload.get("message", ""), payload.get("details")))
-        self._settle()
+            self._flow.fail(task, error)
 
     def _back_off(self, task: Task, due: int) -> None:
         move_body(task, "back_off")
@@ -322,7 +324,7 @@ class Machine:
     def _wake(self, task: Task) -> None:
         if task.body == "backing_off":
             task.attempt += 1
-            task.entry = 0
+            task.entry = task.crashes = 0
         move_body(task, "wake")
         move_task(task, "wake")
         self._slots.add(task)

@@ -42,7 +42,8 @@ class Scopes:
         self.scope: dict[str, str | None] = {}
         self.open_at: dict[str, tuple[str, ...]] = {}
         self.problems: list[tuple[str, str]] = []
-        self._closing: set[str] = set()
+        self._ancestors = self._ancestor_masks()
+        self._ended: list[tuple[str, int]] = []
         for merge in self.merges:
             self._assign(merge)
         named = {s for s in self.scope.values() if s is not None}
@@ -103,9 +104,20 @@ class Scopes:
             mask ^= lowest
         return above
 
+    def _ancestor_masks(self) -> dict[str, int]:
+        ancestors: dict[str, int] = dict.fromkeys(self.reachable, 0)
+        for node in self.reachable:
+            for target in self._next[node]:
+                ancestors[target] |= ancestors[node] | 1 << self._index[node]
+        return ancestors
+
     def _assign(self, merge: str) -> None:
         above = self._above(merge)
-        self.open_at[merge] = tuple(t for t in above if self._is_open(t, merge))
+        ended = 0
+        for other, mask in self._ended:
+            if self._ancestors[merge] >> self._index[other] & 1:
+                ended |= mask
+        self.open_at[merge] = tuple(t for t in above if not ended >> self._index[t] & 1)
         joins = self.nodes[merge].joins
         if joins is not None and joins not in self.open_at[merge]:
             why = "is closed by a merge before it" if joins in above else "does not dominate it"
@@ -113,22 +125,21 @@ class Scopes:
             joins = None
         enclosing = [t for t in self.open_at[merge] if self.nodes[t].role in ("branch", "split")]
         self.scope[merge] = scope = joins or (enclosing[-1] if enclosing else RUN)
-        if scope is not None and self._closes(merge, scope):
-            self._closing.add(merge)
+        self._ended.append((merge, self._ends(merge, scope)))
+
+    def _ends(self, merge: str, scope: str | None) -> int:
+        """Mask of the scope nodes that ``merge`` ends (its own scope lies outside them) or closes."""
+        ended = self._ancestors[merge]
+        if scope is not None:
+            ended &= ~(self._ancestors[scope] | 1 << self._index[scope])
+            if self._closes(merge, scope):
+                ended |= 1 << self._index[scope]
+        return ended
 
     def _closes(self, merge: str, scope: str) -> bool:
         """Every merge behind ``merge`` is reachable from ``scope`` only through ``merge``."""
         around = self._walk(scope, self._next, without=merge)
         return not any(m in around for m in self.merges if self.reaches(merge, m))
-
-    def _is_open(self, scope: str, merge: str) -> bool:
-        for x in self.merges:
-            if self.reaches(scope, x) and self.reaches(x, merge):
-                own = self.scope[x]
-                ended = own is None or (own != scope and not self.reaches(scope, own))
-                if ended or (own == scope and x in self._closing):
-                    return False
-        return True
 
     @staticmethod
     def _walk(source: str, edges: dict[str, list[str]], *, without: str | None = None) -> set[str]:

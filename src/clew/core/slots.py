@@ -67,13 +67,12 @@ class Slots:
 
     def refill(self) -> None:
         """Offer as many ready tasks as there are free arms."""
-        if self._suspects and not self._ready and not self.running and not self.offered:
-            self._offer(self._suspects)
-            return
         if any(t.crashes >= SUSPECT_AFTER for t in (*self.running.values(), *self.offered.values())):
             return
         while self._ready and len(self.running) + len(self.offered) < self.max_arms:
             self._offer(self._ready)
+        while self._suspects and not self.running and not self.offered:
+            self._offer(self._suspects)
 
     def _offer(self, heap: list[tuple[Position, str, Task]]) -> None:
         task = heapq.heappop(heap)[2]

@@ -55,7 +55,6 @@ NODE_MOVES: dict[tuple[Body, str], Body] = {
     ("backing_off", "wake"): "pending",
     ("completed", "advance"): "pending",  # the task stands at its next node
     ("failed", "advance"): "pending",
-    ("pending", "absorb"): "completed",
     ("pending", "cancel"): "stopped",
     ("suspended", "cancel"): "stopped",
     ("backing_off", "cancel"): "stopped",

@@ -8,8 +8,6 @@ import contextvars
 import logging
 import os
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 logger = logging.getLogger("clew.audit")
@@ -50,25 +48,29 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         )
 
 
-@contextmanager
-def watched(node: str, *, declared: bool) -> Generator[None]:
+class watched:  # noqa: N801 - reads as a statement
     """While a handler runs between effects. ``declared``: the node says that it touches the world."""
-    global _installed
-    if not _installed:
-        sys.addaudithook(_hook)
-        _installed = True
-    token = _watching.set(None if declared else node)
-    try:
-        yield
-    finally:
-        _watching.reset(token)
+
+    __slots__ = ("_node", "_token")
+
+    def __init__(self, node: str | None, *, declared: bool = False) -> None:
+        if not _installed:
+            _install()
+        self._node = None if declared else node
+
+    def __enter__(self) -> None:
+        self._token = _watching.set(self._node)
+
+    def __exit__(self, *_: object) -> None:
+        _watching.reset(self._token)
 
 
-@contextmanager
-def unwatched() -> Generator[None]:
+def unwatched() -> watched:
     """While an effect is performed on the handler's behalf."""
-    token = _watching.set(None)
-    try:
-        yield
-    finally:
-        _watching.reset(token)
+    return watched(None)
+
+
+def _install() -> None:
+    global _installed
+    sys.addaudithook(_hook)
+    _installed = True

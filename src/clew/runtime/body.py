@@ -18,7 +18,6 @@ from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import ApprovalSpec, NodePlan
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, SyncCtx
-from clew.runtime.handlers import is_async
 from clew.runtime.project import Project
 
 logger = logging.getLogger("clew.handler")
@@ -62,7 +61,7 @@ class Body:
         self.began = host.now()
         self.deadline = self.began + max(0, self.plan.timeout_ms - host.used_ms(self.key))
         self._in_flight = 0
-        self._idle = asyncio.Event()
+        self._idle: asyncio.Event | None = None
         self._thread: asyncio.Future[Any] | None = None
         self._arm: asyncio.Task[Any] | None = None
 
@@ -80,7 +79,7 @@ class Body:
     async def settled(self) -> None:
         """Until no effect of this body is in flight."""
         while self._in_flight:
-            self._idle.clear()
+            self._idle = asyncio.Event()
             await self._idle.wait()
 
     # -- the stages --------------------------------------------------------------------------------------------
@@ -208,11 +207,11 @@ class Body:
         reference = self.plan.handler or ""
         if self.plan.isolation == "process":
             return plain(await project.processes.run(self, reference, value))
-        handler = project.handlers.get(reference)
+        handler, asynchronous = project.handlers.get(reference)
         ctx = Ctx(self)
         external = self.plan.effects == "external"
         with watched(self.node, declared=external):
-            if is_async(handler):
+            if asynchronous:
                 result = handler(value, ctx)
             else:
                 result = await self._in_thread_of_its_own(handler, value, ctx)
@@ -246,7 +245,7 @@ class Body:
                 outcome = await self._host.perform(effect, local)
         finally:
             self._in_flight -= 1
-            if not self._in_flight:
+            if self._idle is not None and not self._in_flight:
                 self._idle.set()
         self.admit()
         return outcome

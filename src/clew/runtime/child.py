@@ -16,7 +16,7 @@ from typing import Any
 from clew.core.errors import ClewError, Failure
 from clew.core.identity import body_key, digest
 from clew.runtime.ctx import SyncCtx
-from clew.runtime.handlers import Handlers, is_async
+from clew.runtime.handlers import Handlers
 
 _PR_SET_PDEATHSIG = 1
 _KILL = 9
@@ -158,8 +158,8 @@ async def _main(fd: int) -> None:
     listening = asyncio.get_running_loop().create_task(link.listen())
     ctx = ChildCtx(link, job["ids"])
     try:
-        handler = Handlers(Path(job["project"])).get(job["handler"])
-        if is_async(handler):
+        handler, asynchronous = Handlers(Path(job["project"])).get(job["handler"])
+        if asynchronous:
             result = await handler(job["input"], ctx)
         else:
             loop = asyncio.get_running_loop()

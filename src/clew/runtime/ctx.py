@@ -9,7 +9,7 @@ import contextvars
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from clew.core.errors import Failure, Stopped, Suspended, UsageError
@@ -76,13 +76,15 @@ class Ctx:
         self._key = body_key(body.task, body.node, body.attempt)
         self._part = part or _Part(body, "")
         self._parts: set[str] = set()
-        self.random = random.Random(digest([body.seed, self._key, self._part.prefix]))  # noqa: S311 - derived, not secret
-        """A ``random.Random`` seeded from the run's seed and this body's key: the same on every entry."""
-
         self.run_id = body.run
         self.task_id = body.task
         self.node_id = body.node
         self.attempt = body.attempt
+
+    @cached_property
+    def random(self) -> random.Random:
+        """A ``random.Random`` seeded from the run's seed and this body's key: the same on every entry."""
+        return random.Random(digest([self._body.seed, self._key, self._part.prefix]))  # noqa: S311 - derived, not secret
 
     # -- effects -----------------------------------------------------------------------------------------------
 

@@ -25,12 +25,16 @@ class Handlers:
     def __init__(self, project: Path) -> None:
         self.project = project.resolve()
         self._alias = f"clew_project_{digest_bytes(str(self.project).encode())[:12]}"
-        self._found: dict[str, Handler] = {}
+        self._found: dict[str, tuple[Handler, bool]] = {}
 
-    def get(self, reference: str) -> Handler:
-        """Raises Failure(handler) when the module or function cannot be loaded; says what happened and where."""
+    def get(self, reference: str) -> tuple[Handler, bool]:
+        """The function, and whether it is asynchronous.
+
+        Raises Failure(handler) when the module or function cannot be loaded; says what happened and where.
+        """
         if reference not in self._found:
-            self._found[reference] = self._load(reference)
+            handler = self._load(reference)
+            self._found[reference] = handler, is_async(handler)
         return self._found[reference]
 
     def _load(self, reference: str) -> Handler:

@@ -195,7 +195,8 @@ def _set(value: Any, path: Sequence[str], new: Any, whole: str) -> Any:
         return items
     if value is None:
         return {head: _set(None, rest, new, whole)}
-    raise UsageError(f"--set {whole}: there is no place {head!r} in a {type(value).__name__}")
+    kind = type(cast("object", value)).__name__
+    raise UsageError(f"--set {whole}: there is no place {head!r} in a {kind}")
 
 
 def _fold(plan: Plan, events: Sequence[Event]) -> Machine:

@@ -20,14 +20,16 @@ InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 class HandlerTool:
     """A function of the project as a tool: ``fn(args)`` or ``fn(args, context)``, async or not."""
 
-    def __init__(self, spec: ToolSpec, load: Callable[[], Callable[..., Any]], in_thread: InThread) -> None:
+    def __init__(
+        self, spec: ToolSpec, load: Callable[[], tuple[Callable[..., Any], bool]], in_thread: InThread
+    ) -> None:
         self.spec = spec
         self._load, self._in_thread = load, in_thread
 
     async def call(self, args: dict[str, Any], context: ToolContext) -> Any:
-        fn = self._load()
+        fn, asynchronous = self._load()
         given = (args, context) if len(inspect.signature(fn).parameters) > 1 else (args,)
-        if inspect.iscoroutinefunction(fn):
+        if asynchronous:
             return await fn(*given)
         return await self._in_thread(lambda: fn(*given))
 

@@ -1,0 +1,83 @@
+"""References to models and credentials, and the sections that define them."""
+
+from clew.manifest.context import Context
+from clew.manifest.models.gateway import LogicalModel
+from clew.manifest.problems import Path, shown
+
+
+def check_model(context: Context, path: Path, name: str | None) -> None:
+    """Reports a model that is neither logical nor ``provider/name``."""
+    if name is None or not context.sound(path) or not context.knows("models") or not context.knows("providers"):
+        return
+    providers = [provider.id for provider in context.project.providers]
+    if name in context.project.models:
+        return
+    provider, slash, model = name.partition("/")
+    if slash and model and provider in providers:
+        return
+    known = [*context.project.models, *(f"{provider}/…" for provider in providers)]
+    if slash:
+        context.unknown(path, provider, providers, "provider/name with a provider of the providers section")
+    elif not known:
+        message = f"found {shown(name)}, but the project has neither models nor providers sections to name it"
+        context.report(path, "reference", message)
+    else:
+        context.unknown(path, name, known, "a logical model or provider/name")
+
+
+def check_credential(context: Context, path: Path, name: str | None) -> None:
+    """Reports a credential that is not declared."""
+    if context.knows("provider_credentials"):
+        known = [credential.id for credential in context.project.provider_credentials]
+        context.refer(path, name, known, "a credential of the provider_credentials section")
+
+
+def check_gateway(context: Context) -> None:
+    """Reports what does not fit in providers, provider_credentials and models."""
+    for index, provider in enumerate(context.project.providers):
+        path: Path = ("providers", index)
+        check_credential(context, (*path, "credential"), provider.credential)
+        addressed = provider.base_url is not None or provider.type not in ("openai_compatible", "azure")
+        if not addressed and context.sound(path, (*path, "type"), (*path, "base_url")):
+            message = f'the key "base_url" is missing: the provider is of type {provider.type}'
+            context.report(path, "missing_key", message)
+    providers = [provider.id for provider in context.project.providers]
+    for index, credential in enumerate(context.project.provider_credentials):
+        path = ("provider_credentials", index)
+        if context.knows("providers") and providers:
+            context.refer((*path, "provider"), credential.provider, providers, "a provider of the providers section")
+        field = "env_var" if credential.auth.source == "env" else "file_path"
+        where = (*path, "auth")
+        if getattr(credential.auth, field) is None and context.sound(where, (*where, "source"), (*where, field)):
+            message = f"the key {shown(field)} is missing: the source is {credential.auth.source}"
+            context.report(where, "missing_key", message)
+    for name, model in context.project.models.items():
+        _logical(context, ("models", name), model)
+
+
+def _logical(context: Context, path: Path, model: LogicalModel) -> None:
+    if not context.sound(path, (*path, "use"), (*path, "route")):
+        return
+    if (model.use is None) == (model.route is None):
+        found = "neither" if model.use is None else "both"
+        context.report(path, "value", f'found {found}, expected either "use" or "route"')
+    for index, use in enumerate(model.use or ()):
+        where = (*path, "use", index)
+        if isinstance(use, str):
+            check_model(context, where, use)
+        else:
+            check_model(context, (*where, "model"), use.model)
+    for index, name in enumerate(model.then or ()):
+        check_model(context, (*path, "then", index), name)
+    rules = model.route or []
+    for index, rule in enumerate(rules):
+        where = (*path, "route", index)
+        check_model(context, (*where, "use"), rule.use)
+        check_model(context, (*where, "otherwise"), rule.otherwise)
+        if not context.sound(where, (*where, "use"), (*where, "otherwise"), (*where, "when")):
+            continue
+        last = rule.otherwise is not None
+        if last != (rule.use is None) or last != (rule.when is None):
+            context.report(where, "value", "expected when and use together, or otherwise alone")
+        elif last and index != len(rules) - 1:
+            context.report(where, "value", "the rules after otherwise are never reached; it stands last")

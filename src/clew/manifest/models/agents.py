@@ -1,0 +1,201 @@
+"""``agents``, ``tools`` and ``memory``: who works, with what, knowing what."""
+
+from typing import Annotated, Any, Literal
+
+from clew.manifest.models.base import (
+    Backend,
+    Bound,
+    Count,
+    CountOrZero,
+    DottedName,
+    Duration,
+    FilledText,
+    HandlerRef,
+    ModelRef,
+    Money,
+    Retention,
+    SchemaRef,
+    Section,
+    Share,
+)
+
+
+class LimitsModel(Section):
+    """Bounds of one agent body."""
+
+    steps: Count | None = None
+    """Model turns."""
+    tokens: Count | None = None
+    """Tokens in and out together."""
+    cost: Money | None = None
+    """US dollars."""
+    time: Duration | None = None
+    """Running time."""
+
+
+class Agent(Section):
+    """An agent that nodes may name."""
+
+    id: DottedName
+    """Unique in the project."""
+    model: ModelRef
+    """A logical model, or ``provider/name``."""
+    description: FilledText | None = None
+    """What it is good for."""
+    fallbacks: list[ModelRef] | None = None
+    """Models to try when the first is not to be had."""
+    instructions: FilledText | None = None
+    """A text, or a path of the project that ends in .md or .txt."""
+    tools: list[DottedName] | None = None
+    """Tools that it may call."""
+    schema_in: SchemaRef | None = None
+    """JSON Schema of the input."""
+    schema_out: SchemaRef | None = None
+    """JSON Schema of the output; a node's own has precedence."""
+    limits: LimitsModel | None = None
+    """Bounds of one body."""
+    parameters: dict[str, Any] | None = None
+    """Passed to the model (default: temperature 0, a fixed seed)."""
+    chain_of_thought: bool = False
+    """Ask for the reasoning before the answer."""
+    corrections: Annotated[int, Bound(least=0, most=3)] = 3
+    """How often a wrong output goes back to the model."""
+
+
+class PermissionsModel(Section):
+    """What a tool may touch."""
+
+    root: FilledText | None = None
+    """Directory its paths are confined to, relative to the project."""
+    network: bool = False
+    """Whether it may open connections."""
+    shell: bool = False
+    """Whether it may run commands."""
+
+
+class McpServer(Section):
+    """Where an MCP tool comes from: a command or an address."""
+
+    command: Annotated[list[FilledText], Bound(min_length=1)] | None = None
+    """Program and arguments of a server over standard input and output."""
+    url: FilledText | None = None
+    """Address of a server over HTTP."""
+    credential: DottedName | None = None
+    """Credential to present."""
+
+
+class Tool(Section):
+    """A tool that nodes and agents may be allowed."""
+
+    id: DottedName
+    """Unique in the project."""
+    type: Literal["builtin", "handler", "mcp"] | None = None
+    """Without it: ``handler`` where a handler is given, ``mcp`` where a server is."""
+    description: FilledText | None = None
+    """Shown to the model."""
+    handler: HandlerRef | None = None
+    """``module:function`` of a handler tool, called with (arguments, ctx)."""
+    server: McpServer | None = None
+    """Server of an MCP tool."""
+    inputs: SchemaRef | None = None
+    """JSON Schema of the arguments."""
+    outputs: SchemaRef | None = None
+    """JSON Schema of the result."""
+    capabilities: list[FilledText] | None = None
+    """What it can do, such as ``read`` or ``mutate``."""
+    permissions: PermissionsModel | None = None
+    """What it may touch."""
+    risk: Literal["low", "medium", "high"] | None = None
+    """For policies and approval (default ``low``)."""
+    repeat_safe: bool = False
+    """Calling it twice does no more than calling it once."""
+    on_in_doubt: Literal["fail", "ask", "retry"] | None = None
+    """What to do about a call of which nobody knows whether it happened (default ``fail``)."""
+    timeout: Duration | None = None
+    """Running time of one call (default 5m)."""
+    config: dict[str, Any] | None = None
+    """Settings of a built-in tool."""
+
+
+class Store(Section):
+    """Where a scope's documents are kept."""
+
+    backend: Backend = "sqlite"
+    """``file`` is JSON lines."""
+    path: FilledText | None = None
+    """File, relative to the state directory."""
+    credential: DottedName | None = None
+    """Credential with the address of a server."""
+    retention: Retention | None = None
+    """What is kept."""
+
+
+class ContextSource(Section):
+    """One place context is taken from."""
+
+    store: Literal["global", "project", "session", "task"]
+    """The scope."""
+    tags: list[FilledText] | None = None
+    """Only documents with one of these tags."""
+
+
+class ContextProfile(Section):
+    """How a node's context is assembled."""
+
+    id: DottedName
+    """What nodes name."""
+    max_tokens: Count | None = None
+    """Room for all of it."""
+    retrieval_policy: Literal["recency", "semantic", "hybrid"] = "hybrid"
+    """What decides which documents come first."""
+    sources: list[ContextSource] | None = None
+    """Where they come from."""
+
+
+class Search(Section):
+    """Hybrid search."""
+
+    k: Count | None = None
+    """Results (default 10)."""
+    strategy: Literal["AUTO", "DENSE_FIRST", "SPARSE_FIRST", "PARALLEL"] | None = None
+    """How the two lists are made (default AUTO)."""
+    fusion: Literal["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"] | None = None
+    """How they become one (default RECIPROCAL_RANK)."""
+    rrf_k: Count | None = None
+    """Constant of reciprocal rank fusion (default 60)."""
+    dense_weight: Share | None = None
+    """Weight of the dense list (default 0.5)."""
+    sparse_weight: Share | None = None
+    """Weight of the sparse list (default 0.5)."""
+    rerank_factor: Count | None = None
+    """How many candidates per result are looked at (default 10)."""
+    deterministic: bool = False
+    """No adaptive tuning."""
+
+
+class Conversation(Section):
+    """What is kept of a conversation."""
+
+    keep_turns: CountOrZero | None = None
+    """Last turns kept word for word (default 10)."""
+    summarise_after: CountOrZero | None = None
+    """Turns after which the older ones are summarised (default 20)."""
+
+
+class Memory(Section):
+    """Stores per scope, context profiles, search and conversation memory."""
+
+    global_store: Store | None = None
+    """Documents of every project."""
+    project_store: Store | None = None
+    """Documents of this project."""
+    session_store: Store | None = None
+    """Documents of one session."""
+    task_store: Store | None = None
+    """Documents of one run."""
+    context_profiles: list[ContextProfile] | None = None
+    """What nodes name as their ``context``."""
+    search: Search | None = None
+    """Defaults of search."""
+    conversation: Conversation | None = None
+    """Conversation memory."""
