@@ -177,20 +177,10 @@ def _make_directory(root: int, path: str, mode: int) -> None:
     head, _, name = path.rpartition("/")
     parent = open_beneath(root, head or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.mkdir(name, mode, dir_fd=parent)
-    except FileExistsError:
-        pass
-    else:
-        _same_owner(parent, name)
+        with suppress(FileExistsError):
+            os.mkdir(name, mode, dir_fd=parent)
     finally:
         os.close(parent)
-
-
-def _same_owner(parent: int, name: str) -> None:
-    """Root makes directories for the owner of the one they lie in."""
-    if os.geteuid() == 0:
-        owner = os.fstat(parent)
-        os.chown(name, owner.st_uid, owner.st_gid, dir_fd=parent, follow_symlinks=False)
 
 
 def _walk(root: int, relative: str, flags: int, mode: int) -> int:

@@ -125,15 +125,15 @@ class Body:
         return None
 
     async def _stages(self) -> Any:
-        plan, schemas = self.plan, self._host.project.schemas
+        plan, project = self.plan, self._host.project
         value = self._input
         if plan.schema_in:
-            schemas.check(plan.schema_in, value, code="invalid_input", what="input")
+            project.check(plan.schema_in, value, code="invalid_input", what="input")
         if plan.approval:
             value = await self._approved(plan.approval, value)
         output = await self._execute(value)
         if plan.schema_out:
-            schemas.check(plan.schema_out, output, code="invalid_output", what="output")
+            project.check(plan.schema_out, output, code="invalid_output", what="output")
         return output
 
     async def _approved(self, spec: ApprovalSpec, value: Any) -> Any:
@@ -174,9 +174,7 @@ class Body:
         if "value" not in answer or not spec.editable:
             return value
         if self.plan.schema_in:
-            self._host.project.schemas.check(
-                self.plan.schema_in, answer["value"], code="invalid_input", what="edited input"
-            )
+            self._host.project.check(self.plan.schema_in, answer["value"], code="invalid_input", what="edited input")
         return answer["value"]
 
     async def _execute(self, value: Any) -> Any:

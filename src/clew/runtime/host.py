@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from clew.core.commands import AwaitDecision, CancelTask, FinishRun, RunNode, Sleep, StartChild
-from clew.core.errors import ClewError, JournalError, Stopped
+from clew.core.errors import ClewError, IllegalMove, JournalError, Stopped
 from clew.core.events import (
     DriverStarted,
     DriverStopped,
@@ -115,6 +115,7 @@ class Host:
         self._buffer: list[Event] = []
         self._cursor = 0
         self._passed: set[str] = set()
+        self._entering: set[str] = set()
         self._closing = False
 
     # -- life --------------------------------------------------------------------------------------------------
@@ -176,8 +177,12 @@ class Host:
         for event in self._buffer:
             self.machine.apply(event)
         self._unsaved, self._buffer = [], []
-        for event in events:
-            self._add(batch, event)
+        try:
+            for event in events:
+                self._add(batch, event)
+        except IllegalMove:
+            self._unsaved = batch  # folded already: durable with the next fact
+            raise
         starts: list[RunNode] = []
         after: list[Callable[[], None]] = []
         while self._follow(batch, starts, after):
@@ -213,9 +218,12 @@ class Host:
                     break
                 fact = NodeStarted(task=command.task, node=command.node, attempt=command.attempt, entry=command.entry)
                 self._add(batch, self._event(fact))
+                self._entering.add(command.task)
                 starts.append(command)
             elif isinstance(command, CancelTask):
                 body = self._bodies.get(command.task)
+                if command.task in self._entering:
+                    continue  # its start is being made durable: its arm finds it stopped
                 if body is None:
                     fact = NodeStopped(task=command.task, node=command.node, attempt=command.attempt)
                     self._add(batch, self._event(fact))
@@ -284,9 +292,13 @@ class Host:
         """Run bodies one after another, as long as each leads to the next; whatever else comes free gets arms of its own."""
         while command is not None:
             body = Body(self, command)
+            self._entering.discard(body.task)
             self._bodies[body.task] = body
-            self._watch(body)
-            event = await body.finish()
+            if self.machine.stops(body.task):  # cancelled before it was entered
+                event = body.stopped("cancelled")
+            else:
+                self._watch(body)
+                event = await body.finish()
             if self._bodies.get(body.task) is not body:
                 return  # it was given up as hung, and its end is recorded already
             del self._bodies[body.task]
@@ -384,25 +396,34 @@ class Host:
         await self.commit(self._event(fact, {"error": error} if error else {"output": output}), consumed=consumed)
         return True
 
-    async def stop(self, code: Any, reason: str, by: str = "", consumed: tuple[int, ...] = ()) -> None:
-        """End the run now (cancel, deadline)."""
-        await self.commit(self._event(StopRequested(code=code, by=by), {"reason": reason}), consumed=consumed)
+    async def stop(self, code: Any, reason: str, by: str = "", consumed: tuple[int, ...] = ()) -> bool:
+        """End the run now (cancel, deadline); False when it is being ended already."""
+        try:
+            await self.commit(self._event(StopRequested(code=code, by=by), {"reason": reason}), consumed=consumed)
+        except IllegalMove:
+            return False
+        return True
 
-    async def note(self, name: str, payload: Any = None, by: str = "") -> None:
+    async def note(self, name: str, payload: Any = None, by: str = "", consumed: tuple[int, ...] = ()) -> None:
         """Record a remark that changes nothing."""
-        await self.commit(self._event(Noted(name=name, by=by), payload))
+        await self.commit(self._event(Noted(name=name, by=by), payload), consumed=consumed)
 
-    async def pause(self, reason: str, consumed: tuple[int, ...] = ()) -> None:
-        if not self.machine.paused:
-            await self.commit(self._event(RunPaused(reason=reason)), consumed=consumed)
-
-    async def unpause(self, by: str = "", consumed: tuple[int, ...] = ()) -> None:
-        """Go on: past the breakpoint that it stands at; when stepping, by one node."""
+    async def pause(self, reason: str, consumed: tuple[int, ...] = ()) -> bool:
+        """Start no more bodies; False when it is paused already."""
         if self.machine.paused:
-            event = self._event(RunUnpaused(by=by))
-            offered = self.machine.offered()
-            self._passed.update(offered[:1] if self.debugger.step else offered)
-            await self.commit(event, consumed=consumed)
+            return False
+        await self.commit(self._event(RunPaused(reason=reason)), consumed=consumed)
+        return True
+
+    async def unpause(self, by: str = "", consumed: tuple[int, ...] = ()) -> bool:
+        """Go on: past the breakpoint that it stands at; when stepping, by one node. False when it is not paused."""
+        if not self.machine.paused:
+            return False
+        event = self._event(RunUnpaused(by=by))
+        offered = self.machine.offered()
+        self._passed.update(offered[:1] if self.debugger.step else offered)
+        await self.commit(event, consumed=consumed)
+        return True
 
     def _pauses_at(self, command: RunNode) -> bool:
         stops = self.debugger.step or command.node in self.debugger.breakpoints

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from typing import Any
+
 from clew.core.scopes import Scopes
 from clew.gate.ports.tool import ToolSpec
+from clew.gate.schema import Validator
 from clew.manifest.compiled import Plan
 from clew.runtime.handlers import Handlers
 from clew.runtime.process import Processes
-from clew.runtime.schemas import Schemas
 from clew.runtime.threads import Threads
 
 
@@ -22,10 +24,17 @@ class Project:
         self.directory = directory = handlers.project
         self.handlers = handlers
         self.tools = tools
-        self.schemas = Schemas(plan.schemas)
         self.threads = threads
         self.processes = Processes(directory)
         self._scopes: dict[str, Scopes] = {}
+        self._validators: dict[str, Validator] = {}
+
+    def check(self, schema: str, value: Any, *, code: str, what: str) -> None:
+        """Hold ``value`` against the plan's schema of that name. Raises Failure(``code``) with every violation."""
+        validator = self._validators.get(schema)
+        if validator is None:
+            validator = self._validators[schema] = Validator(self.plan.schemas[schema])
+        validator.check(value, code=code, what=f"{what} does not fit schema {schema}")
 
     def scopes(self, start: str) -> Scopes:
         """Static facts of the graph from this start, computed once."""

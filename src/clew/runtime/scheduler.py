@@ -6,6 +6,7 @@ What waits holds no slot: only runs taken from the queue count against ``max_con
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -96,6 +97,8 @@ class Scheduler:
             await host.begin(saved=saved)
         except BaseException:
             self.hosts.pop(host.run, None)
+            with suppress(ClewError):
+                await self._journal.release(host.run)
             if host.error is not None:
                 raise host.error from None
             raise
@@ -136,8 +139,11 @@ class Scheduler:
 
     async def _poll(self) -> None:
         while self.hosts:
-            for message in await self._journal.messages(list(self.hosts)):
-                await self.deliver(message)
+            try:
+                for message in await self._journal.messages(list(self.hosts)):
+                    await self.deliver(message)
+            except ClewError as error:  # a journal that cannot be read now may be read again later
+                logger.warning("the inbox could not be read: %s", error)
             await asyncio.sleep(POLL_S)
 
     async def deliver(self, message: Message) -> None:
@@ -146,23 +152,24 @@ class Scheduler:
         if host is None:
             return
         try:
-            await self.tell(host, message.kind, message.key, message.body, (message.id,))
+            if not await self.tell(host, message.kind, message.key, message.body, (message.id,)):
+                said = {"kind": message.kind, "key": message.key}
+                await host.note("message_ignored", said, str(message.body.get("by", "")), (message.id,))
         except Stopped:
             return  # the run ended first; the message goes with it
 
     async def tell(
         self, host: Host, kind: MessageKind, key: str, body: dict[str, Any], consumed: tuple[int, ...] = ()
-    ) -> None:
-        """Have a run that is driven here take an answer, or be cancelled, paused or let go on."""
+    ) -> bool:
+        """Have a run that is driven here take an answer, or be cancelled, paused or let go on. False: it had no effect."""
         by = str(body.get("by", ""))
         if kind == "answer":
-            await host.answer(key, body, consumed=consumed)
-        elif kind == "cancel":
-            await host.stop("cancelled", str(body.get("reason", "")), by, consumed)
-        elif kind == "pause":
-            await host.pause("asked", consumed)
-        else:
-            await host.unpause(by, consumed)
+            return await host.answer(key, body, consumed=consumed)
+        if kind == "cancel":
+            return await host.stop("cancelled", str(body.get("reason", "")), by, consumed)
+        if kind == "pause":
+            return await host.pause("asked", consumed)
+        return await host.unpause(by, consumed)
 
     # -- children ----------------------------------------------------------------------------------------------
 

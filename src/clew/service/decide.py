@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from clew.core.errors import Conflict, Failure, NotFound, UsageError
+from clew.gate.schema import Validator, listed
 from clew.runtime.host import Host
-from clew.runtime.schemas import compile_schema, validate
 from clew.service.runs import Waiting, tell, waiting
 from clew.service.wiring import Workspace
 
@@ -69,10 +69,9 @@ def _value(asked: Waiting, decision: Decision) -> Any:
         value = decision.value
     if schema is not None:
         try:
-            problems = validate(compile_schema(schema), value)
+            problems = Validator(schema).problems(value)
         except Failure as failure:
             raise UsageError(f"the schema of {asked.key}: {failure}") from None
         if problems:
-            shown = "; ".join(f"{p['path']}: {p['message']}" for p in problems)
-            raise UsageError(f"the answer does not fit: {shown}", hint="give it with --value JSON")
+            raise UsageError(f"the answer does not fit: {listed(problems)}", hint="give it with --value JSON")
     return value

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from clew.core.errors import NotFound, UsageError
+from clew.core.errors import Conflict, NotFound, UsageError
 from clew.core.events import Event
 from clew.core.states import ENDED
 from clew.gate.ports.clock import Clock
@@ -177,7 +177,12 @@ class AsyncEngine:
         names = [run] if run else [row.run for row in await runs.resumable(self.workspace)]
         results: list[RunResult] = []
         for name in names:
-            host = await runs.resume(self.workspace, name, accept=accept, debugger=debugger)
+            try:
+                host = await runs.resume(self.workspace, name, accept=accept, debugger=debugger)
+            except Conflict as conflict:
+                if run is None and conflict.code == "driven":  # by a living process; a dead one's runs are taken over
+                    continue
+                raise
             if host.machine.paused:
                 await host.unpause(self.settings.user)
             results.append(await self._settle(Handle(self, name)))

@@ -76,7 +76,7 @@ async def prepare(workspace: Workspace, request: ForkRequest) -> Prepared:
         raise UsageError(
             f"event {request.at} ({kind}) is no place to fork at", hint="clew show RUN --events lists the others"
         )
-    events = [r.event for r in cut]
+    events = [_unpaid(r.event) for r in cut]
     events[-1] = _edited(events[-1], request.sets)
     events[0] = _origin(events[0], records[request.at - 1], world)
     machine = _fold(world.project.plan, events)
@@ -142,6 +142,14 @@ def _taken(event: Event, before: Sequence[Record]) -> bool:
         return True
     finished = (r.event.fact for r in before)
     return any(isinstance(f, ev.EffectFinished) and f.key == fact.key for f in finished)
+
+
+def _unpaid(event: Event) -> Event:
+    """What an effect cost was paid by the parent, once."""
+    fact = event.fact
+    if not isinstance(fact, ev.EffectFinished) or not (fact.cost or fact.usage):
+        return event
+    return Event(msgspec.structs.replace(fact, cost="", usage=None), event.payload, event.at)
 
 
 def _origin(event: Event, last: Record, world: Surroundings) -> Event:

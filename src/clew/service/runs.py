@@ -127,9 +127,9 @@ async def resume(workspace: Workspace, run: str, *, accept: bool = False, debugg
 
 
 async def resumable(workspace: Workspace) -> list[RunRow]:
-    """Runs that have not ended and that no living process drives, oldest first; not the queued ones, nor child runs."""
+    """Runs that have not ended, oldest first; not the queued ones, nor child runs. A living process may drive them."""
     rows = await workspace.journal.runs(RunFilter(states=("running", "waiting"), limit=100_000))
-    return sorted((r for r in rows if not r.owner and not r.parent), key=lambda r: (r.created, r.run))
+    return sorted((r for r in rows if not r.parent), key=lambda r: (r.created, r.run))
 
 
 async def tell(workspace: Workspace, run: str, kind: MessageKind, key: str, body: dict[str, Any]) -> Host | None:
@@ -142,7 +142,7 @@ async def tell(workspace: Workspace, run: str, kind: MessageKind, key: str, body
         try:
             host = await workspace.scheduler.adopt(run, await world_of(workspace, run))
         except Conflict as conflict:
-            if conflict.code == "held":
+            if conflict.code == "driven":
                 await workspace.journal.put_message(run, kind, key, body)
                 return None
             raise

@@ -47,6 +47,8 @@ class Workspace:
         self.scheduler = Scheduler(self.journal, self._child_world)
         self.redactor = Redactor(fields=settings.redact_fields, prefixes=settings.redact_prefixes)
         self._worlds: dict[tuple[str, str], Surroundings] = {}
+        self._addresses: dict[int, tuple[Plan, str]] = {}
+        """By identity, with the plan itself, so that the identity stays its own."""
 
     async def close(self) -> None:
         await self.scheduler.close()
@@ -57,8 +59,10 @@ class Workspace:
 
     async def world(self, plan: Plan, directory: Path) -> Surroundings:
         """What drives runs of this plan, with the plan recorded as a blob."""
-        address = await self.blobs.put(msgspec.json.encode(plan))
-        return self._world(address, plan, directory)
+        known = self._addresses.get(id(plan))
+        if known is None:
+            known = self._addresses[id(plan)] = plan, await self.blobs.put(msgspec.json.encode(plan))
+        return self._world(known[1], plan, directory)
 
     async def recorded_plan(self, address: str) -> Plan:
         """The plan that a run was started with."""

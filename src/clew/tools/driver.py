@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from clew.core.codec import plain
 from clew.core.errors import Failure
 from clew.gate.effect import Effect
 from clew.gate.ports.sandbox import SandboxBackend
 from clew.gate.ports.tool import Permissions, Tool, ToolContext, ToolSpec
 from clew.manifest.compiled import Plan, ToolPlan
 from clew.tools.builtin import builtin
-from clew.tools.validate import Validator
+from clew.gate.schema import Validator
 
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
@@ -40,19 +41,25 @@ class ToolDriver:
     def __init__(self, plan: Plan, project: Path, tools: Mapping[str, Tool], sandbox: SandboxBackend | None) -> None:
         self._plan, self._project, self._sandbox = plan, project, sandbox
         self._tools = tools
-        self._validators = {name: Validator(tool.spec.inputs) for name, tool in tools.items()}
+        self._inputs = {name: Validator(tool.spec.inputs) for name, tool in tools.items()}
+        self._outputs = {
+            name: Validator(tool.spec.outputs) for name, tool in tools.items() if tool.spec.outputs is not None
+        }
 
     async def perform(self, effect: Effect) -> Any:
         """Raises Failure with the tool's code, ``invalid_arguments``, or ``tool_timeout``."""
         tool, plan = self._tools[effect.name], self._plan.tools[effect.name]
-        self._validators[effect.name].check(effect.request)
+        self._inputs[effect.name].check(effect.request, what=f"arguments of {effect.name}")
         root = self._project / (tool.spec.permissions.root or ".")
         context = ToolContext(project_dir=self._project, root=root, sandbox=self._sandbox)
         try:
             async with asyncio.timeout(plan.timeout_ms / 1000):
-                return await tool.call(effect.request, context)
+                output = plain(await tool.call(effect.request, context))
         except TimeoutError:
             raise Failure(f"tool {effect.name!r} took longer than {plan.timeout_ms} ms", code="tool_timeout") from None
+        if effect.name in self._outputs:
+            self._outputs[effect.name].check(output, code="invalid_tool_output", what=f"output of {effect.name}")
+        return output
 
 
 def spec_of(name: str, plan: ToolPlan) -> ToolSpec:

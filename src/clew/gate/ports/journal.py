@@ -41,6 +41,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
 
     A run is created by an append with ``expected`` 0 whose first fact is RunStarted. Its epoch becomes 1 and it is claimed
     for this journal; with ``state`` "queued" it stays at epoch 0 and nobody's. (``epoch`` is not looked at then.)
+    An append that ends the run also lets go of it: what is to be added later (a note, an erasure) needs a new claim.
     Payloads must not be changed by anybody once they are handed over."""
 
     run: str

@@ -1,0 +1,266 @@
+"""One process per command, outside the command's pid namespace: sets the stage, feeds, drains, watches, kills, reports."""
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from typing import Any
+
+from . import child, kernel, root
+from .identity import INSIDE, Identity, map_ids
+from .watchdog import Watchdog
+
+_LENGTH = struct.Struct("!I")
+_CHUNK = 65536
+_TICK_S = 0.02
+_FIRST_TICK_S = 0.005
+ENFORCED = {
+    "wall": "supervisor kills the pid namespace",
+    "cpu": "watchdog, sum over the tree; rlimit per process",
+    "memory": "watchdog, sum over the tree every 20 ms; rlimit data per process (no cgroup; files in /workspace, /tmp "
+    "and /dev/shm count against their own sizes)",
+    "processes": "rlimit nproc, counted per user namespace",
+    "open_files": "rlimit nofile per process",
+    "file_size": "rlimit fsize",
+    "workspace": "tmpfs size and inodes",
+    "output": "supervisor keeps the beginning, counts the rest",
+    "network": "empty network namespace; seccomp refuses every socket family but AF_UNIX",
+    "filesystem": "mount namespace, pivot_root, read-only nosuid nodev",
+    "privileges": "user namespace with one id, no capabilities, no_new_privs, seccomp",
+    "tree": "pid namespace",
+}
+
+
+class _Outcome:
+    """What became of the command, as far as known."""
+
+    def __init__(self) -> None:
+        self.killed = ""
+        self.reason = ""
+        self.exit: int | None = None
+        self.failed = ""
+        self.command_rss = 0
+        self.started = 0.0
+        self.ended = 0.0
+
+
+class _Drain:
+    """One output pipe: the beginning is kept, the rest counted."""
+
+    def __init__(self, fd: int, keep: int) -> None:
+        self.fd = fd
+        self.keep = keep
+        self.data = bytearray()
+        self.dropped = 0
+
+    def read(self) -> bool:
+        """Take what is there; False at the end."""
+        try:
+            chunk = os.read(self.fd, _CHUNK)
+        except BlockingIOError:
+            return True
+        room = self.keep - len(self.data)
+        self.data += chunk[:room]
+        self.dropped += max(0, len(chunk) - room)
+        return bool(chunk)
+
+
+def serve_one(connection: socket.socket, identity: Identity, targets: list[str], limits: dict[str, Any]) -> None:
+    """Read one request from ``connection``, run it, answer. The tree is dead before the answer is sent."""
+    request = json.loads(_receive(connection, _LENGTH.unpack(_receive(connection, _LENGTH.size))[0]))
+    stdin = _receive(connection, request["stdin"])
+    limits = {**limits, "wall_s": min(request["wall_s"] or limits["wall_s"], limits["wall_s"])}
+    command = child.Command(request["argv"], request["cwd"], request["env"], limits, request["probe"])
+    try:
+        supervision = _Supervision(connection, command, identity, targets, stdin)
+    except OSError as error:
+        answer: dict[str, Any] = {"status": "INTERNAL_ERROR", "rc": None, "reason": f"setting up: {error}"}
+        output = (b"", b"")
+    else:
+        answer, output = supervision.run()
+    header = json.dumps({**answer, "stdout": len(output[0]), "stderr": len(output[1])}).encode()
+    with contextlib.suppress(OSError):  # the engine is gone or has cancelled
+        connection.sendall(_LENGTH.pack(len(header)) + header + output[0] + output[1])
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        chunk = connection.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            os._exit(0)  # cancelled before it was complete
+        data += chunk
+    return bytes(data)
+
+
+class _Supervision:
+    """Starts in the constructor (raises OSError when the namespaces cannot be had), ends with ``run``."""
+
+    def __init__(
+        self, connection: socket.socket, command: child.Command, identity: Identity, targets: list[str], stdin: bytes
+    ) -> None:
+        self._connection = connection
+        self._limits = command.limits
+        self._stdin = memoryview(stdin)
+        self._outcome = _Outcome()
+        self._watchdog = Watchdog(int(command.limits["memory"]))
+        self._facts = bytearray()
+        self._ready = False
+        self._cancelled = False
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        kernel.unshare(child.NAMESPACES)
+        map_ids(identity.uid, identity.gid, INSIDE, INSIDE, root.OLD_PROC)
+        pipes = [os.pipe() for _ in range(5)]
+        (stdin_r, self._stdin_fd), (out_r, out_w), (err_r, err_w), (go_r, go_w), (self._status_fd, status_w) = pipes
+        self._pid = os.fork()
+        if self._pid == 0:
+            for target, fd in enumerate((stdin_r, out_w, err_w)):
+                os.dup2(fd, target, inheritable=True)
+            for fd in (stdin_r, self._stdin_fd, out_r, out_w, err_r, err_w, go_w, self._status_fd):
+                os.close(fd)
+            connection.close()
+            child.run_first(command, Identity(INSIDE, INSIDE, drop=False), targets, go_r, status_w)
+        for fd in (stdin_r, out_w, err_w, go_r, status_w):
+            os.close(fd)
+        kernel.set_dumpable(False)
+        self._init = os.pidfd_open(self._pid)
+        keep = int(self._limits["output"])
+        self._drains = {out_r: _Drain(out_r, keep), err_r: _Drain(err_r, keep)}
+        self._stdout, self._stderr = self._drains[out_r], self._drains[err_r]
+        for fd in (out_r, err_r, self._stdin_fd):
+            os.set_blocking(fd, False)
+        self._outcome.started = time.monotonic()
+        os.write(go_w, b"g")
+        os.close(go_w)
+
+    def run(self) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
+        """Watch to the end; returns the answer and the outputs."""
+        poll = select.poll()
+        for fd in (*self._drains, self._init, self._status_fd):
+            poll.register(fd, select.POLLIN)
+        poll.register(self._connection, select.POLLIN)
+        poll.register(self._stdin_fd, select.POLLOUT)
+        deadline = self._outcome.started + self._limits["wall_s"]
+        next_look = self._outcome.started + _FIRST_TICK_S
+        alive = True
+        while alive:
+            now = time.monotonic()
+            for fd, _ in poll.poll(max(0.0, min(next_look, deadline) - now) * 1000 + 1):
+                if fd == self._init:
+                    alive = False
+                elif not self._handle(fd):
+                    poll.unregister(fd)
+            now = time.monotonic()
+            if now >= deadline:
+                self._kill("TIMEOUT", f"ran longer than {self._limits['wall_s']:g} s")
+            if self._cancelled:
+                self._kill("KILLED", "cancelled")
+            if now >= next_look:
+                next_look = now + _TICK_S
+                self._look()
+        return self._finish()
+
+    def _on_terminate(self, *_: object) -> None:
+        self._cancelled = True
+
+    def _handle(self, fd: int) -> bool:
+        """Serve one descriptor; False when it is done with."""
+        if fd in self._drains:
+            return self._drains[fd].read()
+        if fd == self._status_fd:
+            return self._read_status()
+        if fd == self._stdin_fd:
+            return self._feed()
+        self._cancelled = True  # the engine closed its end, which is its only way to say anything more
+        return False
+
+    def _feed(self) -> bool:
+        try:
+            if self._stdin:
+                self._stdin = self._stdin[os.write(self._stdin_fd, self._stdin[:_CHUNK]) :]
+            if self._stdin:
+                return True
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+        os.close(self._stdin_fd)
+        return False
+
+    def _read_status(self) -> bool:
+        chunk = os.read(self._status_fd, _CHUNK)
+        self._facts += chunk
+        *lines, rest = bytes(self._facts).split(b"\n")
+        self._facts = bytearray(rest)
+        for line in lines:
+            fact = json.loads(line)
+            self._ready = self._ready or "ready" in fact
+            self._outcome.failed = fact.get("failed", self._outcome.failed)
+            if "exit" in fact:
+                self._outcome.exit = fact["exit"]
+                self._outcome.command_rss = fact["max_rss"]
+        return bool(chunk)
+
+    def _look(self) -> None:
+        if not self._ready or self._outcome.killed:
+            return
+        usage = self._watchdog.sample()
+        if usage.cpu_s > self._limits["cpu_s"]:
+            self._kill("CPU_LIMIT", f"used more than {self._limits['cpu_s']:g} s of CPU")
+        elif usage.memory > self._limits["memory"] and self._watchdog.proportional_memory() > self._limits["memory"]:
+            self._kill("MEM_LIMIT", f"used more than {self._limits['memory']} bytes of memory")
+
+    def _kill(self, status: str, reason: str) -> None:
+        if not self._outcome.killed:
+            self._outcome.killed, self._outcome.reason = status, reason
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init, signal.SIGKILL)
+
+    def _finish(self) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
+        """The first process is gone, so the kernel has killed the others: reap, drain, sum up."""
+        usage = os.wait4(self._pid, 0)[2]
+        self._outcome.ended = time.monotonic()
+        while self._read_status():
+            pass
+        for drain in self._drains.values():
+            os.set_blocking(drain.fd, True)
+            while drain.read():
+                pass
+        status, code, reason = self._classify()
+        cpu_s = max(usage.ru_utime + usage.ru_stime, self._watchdog.peak_cpu_s)
+        answer = {
+            "status": status,
+            "rc": code,
+            "reason": reason,
+            "stdout_dropped": self._stdout.dropped,
+            "stderr_dropped": self._stderr.dropped,
+            "duration_ms": round((self._outcome.ended - self._outcome.started) * 1000),
+            "cpu_ms": round(cpu_s * 1000),
+            "max_rss": max(self._watchdog.peak_memory, self._outcome.command_rss),
+            "enforced": ENFORCED,
+        }
+        return answer, (bytes(self._stdout.data), bytes(self._stderr.data))
+
+    def _classify(self) -> tuple[str, int | None, str]:
+        outcome = self._outcome
+        if outcome.failed and not outcome.killed:
+            return "INTERNAL_ERROR", None, f"setting up: {outcome.failed}"
+        if outcome.killed and outcome.exit is None:
+            return outcome.killed, None, outcome.reason
+        if outcome.exit is None:
+            return "KILLED", None, "the namespace's first process was killed (out of memory?)"
+        if os.WIFEXITED(outcome.exit):
+            return "OK", os.WEXITSTATUS(outcome.exit), ""
+        number = os.WTERMSIG(outcome.exit)
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if number == signal.SIGSYS:
+            return "DENIED", None, "a system call that the sandbox forbids"
+        if number == signal.SIGXCPU:
+            return "CPU_LIMIT", None, f"used more than {self._limits['cpu_s']:g} s of CPU"
+        return "KILLED", None, f"ended by {name}"

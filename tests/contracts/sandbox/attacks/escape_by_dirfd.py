@@ -1,0 +1,14 @@
+import os
+
+from harness import breach, held
+
+fd = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+inode = os.stat("/").st_ino, os.stat("/").st_dev
+path = "../" * 40
+if (os.stat(path, dir_fd=fd).st_ino, os.stat(path, dir_fd=fd).st_dev) != inode:
+    breach("climbed out of the root")
+for link in ("/proc/self/root", "/proc/thread-self/root", "/proc/self/cwd/.."):
+    status = os.stat(link + "/")
+    if (status.st_ino, status.st_dev) != inode:
+        breach(link)
+held()

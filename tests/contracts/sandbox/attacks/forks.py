@@ -1,0 +1,16 @@
+import os
+import signal
+
+from harness import breach, held
+
+made = 0
+try:
+    while made < 200:
+        if os.fork() == 0:
+            signal.pause()
+        made += 1
+except OSError:
+    pass
+if made > 32:
+    breach(f"{made} processes at once")
+held()

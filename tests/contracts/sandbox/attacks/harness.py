@@ -1,0 +1,65 @@
+"""Imported first by every attack. Refuses to go on unless it stands in other namespaces than the host's.
+
+The host's namespaces are written to /workspace/host-namespaces.json by whoever starts an attack.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import platform
+import sys
+
+REFUSED = 99
+
+
+def _prove_confined():
+    try:
+        with open("/workspace/host-namespaces.json") as file:
+            host = json.load(file)
+    except OSError:
+        host = None
+    if not host or any(os.readlink(f"/proc/self/ns/{name}") == host[name] for name in ("mnt", "pid", "user")):
+        sys.stderr.write("refused: this is not a sandbox\n")
+        sys.exit(REFUSED)
+
+
+_prove_confined()
+
+X86 = platform.machine() == "x86_64"
+libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
+
+
+def held(note=""):
+    print(f"held {note}".strip())
+    sys.exit(0)
+
+
+def breach(note):
+    print(f"breach: {note}")
+    sys.exit(1)
+
+
+def syscall(x86, arm, *args):
+    """Errno of a raw system call, 0 for success."""
+    number = x86 if X86 else arm
+    if number is None:
+        return errno.EPERM
+    padded = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    result = libc.syscall(ctypes.c_long(number), *padded)
+    return ctypes.get_errno() if result < 0 else 0
+
+
+def must_fail(**calls):
+    """Each value is an errno (from ``syscall``) or something callable that must raise OSError."""
+    for name, outcome in calls.items():
+        if callable(outcome):
+            try:
+                outcome()
+            except OSError:
+                continue
+            breach(name)
+        if outcome == 0:
+            breach(name)
+    held()

@@ -1,0 +1,38 @@
+import os
+
+from harness import breach, held
+
+for path in (
+    "/etc/shadow",
+    "/etc/sudoers",
+    "/etc/ssh",
+    "/home",
+    "/root/.ssh",
+    "/root/.bashrc",
+    "/var",
+    "/run",
+    "/sys",
+    "/boot",
+    "/old",
+    "/new",
+    "/dev/sda",
+    "/dev/vda",
+    "/dev/mem",
+    "/dev/kmsg",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/kvm",
+    "/dev/fuse",
+):
+    if os.path.lexists(path):
+        breach(path)
+KNOWN = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr", "workspace"}
+if extra := set(os.listdir("/")) - KNOWN - set(os.environ["MOUNTED"].split()):
+    breach(f"the root holds {extra}")
+for folder in os.environ["MOUNTED"].split():
+    for parent, names, files in os.walk(f"/{folder}"):
+        if len(names) > 1 or files:
+            break  # reached what was mounted
+        if os.access(parent, os.W_OK):
+            breach(f"{parent} is writable")
+held()
