@@ -1,0 +1,95 @@
+"""Bodies of fix-failing-test: thin, because what they do is in ``clew.agents.code``.
+
+Everything that touches the world is one of five effects: ``run_suite``, ``locate``, ``evaluate`` (one per batch, so that a
+run that is killed goes on with the next batch), ``verify`` and ``apply_change``. All of them are safe to repeat.
+"""
+
+from functools import cache, partial
+from typing import Any
+
+from clew.agents.code import jobs, repair
+from clew.manifest.quantities import milliseconds
+from clew.sandbox.native import NativeBackend
+
+MAX_TRIES = 6000
+TIME_LIMIT = "10m"
+TEST_TIMEOUT = "5s"
+REASONS = {
+    "exhausted": "every candidate was tried",
+    "tries": "the limit of tries was reached",
+    "time": "the time limit was reached",
+    "refused": "candidates that passed the failing tests broke others when the whole suite ran",
+    "order_dependent": "the failing tests pass when they run on their own, so candidates cannot be judged by them",
+    "stuck": "batches could not be judged in their time",
+    "no_target": "no failing test runs any code of the repository that may be edited",
+    "unconfirmed": "the repair passed once, but not when everything was run again",
+}
+
+
+@cache
+def backend() -> NativeBackend:
+    return NativeBackend()
+
+
+async def perform(ctx: Any, name: str, *args: Any) -> Any:
+    """One job as one recorded effect."""
+    job = getattr(jobs, name)
+    return await ctx.effect(name, partial(job, backend()), *args, repeat_safe=True)
+
+
+def read_request(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    """Split the input into what the jobs are asked and what bounds the search."""
+    request = {key: given[key] for key in ("repo", "python", "tests") if given.get(key)}
+    request["test_timeout"] = milliseconds(given.get("test_timeout", TEST_TIMEOUT)) / 1000
+    limits = {
+        "max_tries": given.get("max_tries", MAX_TRIES),
+        "time_limit": milliseconds(given.get("time_limit", TIME_LIMIT)) / 1000,
+    }
+    return {"request": request, "limits": limits, "apply": bool(given.get("apply"))}
+
+
+async def run_tests(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    suite = await perform(ctx, "run_suite", given["request"])
+    return {**given, "suite": suite}
+
+
+def anything_failing(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    suite = given["suite"]
+    if suite["failing"]:
+        return {**given, "route": "failing"}
+    return {"route": "nothing", "diff": "", "tests_before": repair.counts(suite), "message": "no test fails"}
+
+
+async def localise(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    located = await perform(ctx, "locate", given["request"], given["suite"])
+    return {**given, "located": located}
+
+
+async def search_repair(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    request, suite, located = given["request"], given["suite"], given["located"]
+    found = await repair.search(partial(perform, ctx), request, suite, located, given["limits"])
+    return {**given, "found": found}
+
+
+async def verify(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    """Run everything once more on the repaired tree, and decide."""
+    found = given["found"]
+    report = repair.report(given["suite"], given["located"], found)
+    if found["verified"] is None:
+        why = REASONS.get(found["reason"], found["reason"])
+        return {"route": "not_repaired", **report, "message": f"not repaired: {why}"}
+    again = await perform(ctx, "verify", given["request"], given["suite"], given["located"], found["verified"]["rank"])
+    if not again["fixed"]:
+        return {"route": "not_repaired", **report, "reason": "unconfirmed", "message": REASONS["unconfirmed"]}
+    chosen = {key: again[key] for key in ("diff", "file", "line", "operator", "tests_after", "change")}
+    return {"route": "fixed", **report, **chosen, "repo": given["suite"]["repo"], "apply": given["apply"]}
+
+
+async def deliver(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    """Hand back the diff; write it into the user's tree only where that was asked for."""
+    applied = False
+    if given["apply"]:
+        await perform(ctx, "apply_change", given["repo"], given["change"])
+        applied = True
+    kept = {key: value for key, value in given.items() if key not in {"change", "apply", "route"}}
+    return {**kept, "applied": applied}

@@ -1,0 +1,318 @@
+"""What is known around a statement: names in scope with their likely kinds, conditions, constants, attributes.
+
+Kinds are guessed from use, never from types: they only decide what is tried first.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+
+from clew.agents.code.source import FUNCTIONS, Source
+
+NUMBER = "number"
+SEQUENCE = "sequence"
+SET = "set"
+MAPPING = "mapping"
+TEXT = "text"
+TRUTH = "truth"
+CALLABLE = "callable"
+OBJECT = "object"
+
+_RESULTS = {
+    **dict.fromkeys(("len", "int", "sum", "abs", "ord", "round", "float", "pow", "divmod", "count", "index"), NUMBER),
+    **dict.fromkeys(("list", "sorted", "tuple", "deque", "range", "reversed", "split", "enumerate", "zip"), SEQUENCE),
+    **dict.fromkeys(("set", "frozenset"), SET),
+    **dict.fromkeys(("dict", "defaultdict", "Counter", "OrderedDict"), MAPPING),
+    **dict.fromkeys(("str", "repr", "join", "strip", "lower", "upper", "format", "chr"), TEXT),
+    **dict.fromkeys(("bool", "isinstance", "any", "all", "startswith", "endswith"), TRUTH),
+}
+_METHODS = {
+    **dict.fromkeys(("append", "extend", "insert", "pop", "popleft", "appendleft", "sort", "reverse"), SEQUENCE),
+    **dict.fromkeys(("add", "discard", "union", "intersection", "difference"), SET),
+    **dict.fromkeys(("get", "items", "keys", "values", "setdefault"), MAPPING),
+    **dict.fromkeys(("lower", "upper", "strip", "split", "startswith", "endswith", "join", "format"), TEXT),
+}
+_DISPLAYS: tuple[tuple[tuple[type[ast.expr], ...], str], ...] = (
+    ((ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp), SEQUENCE),
+    ((ast.Set, ast.SetComp), SET),
+    ((ast.Dict, ast.DictComp), MAPPING),
+    ((ast.JoinedStr,), TEXT),
+    ((ast.Compare, ast.BoolOp), TRUTH),
+)
+_CONTAINERS = {SEQUENCE, SET, MAPPING, TEXT}
+
+
+def call_name(node: ast.expr) -> str:
+    """``f`` of ``f(...)`` and of ``x.f(...)``; empty for anything else."""
+    if isinstance(node, ast.Call):
+        function = node.func
+        if isinstance(function, ast.Name):
+            return function.id
+        if isinstance(function, ast.Attribute):
+            return function.attr
+    return ""
+
+
+class Context:
+    """The surroundings of one function, or of the module's own level."""
+
+    def __init__(self, source: Source, function: ast.FunctionDef | ast.AsyncFunctionDef | None) -> None:
+        self.source = source
+        self.function = function
+        self.root: ast.AST = function or source.tree
+
+    @cached_property
+    def _nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.root))
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        return _parameters(self.function) if self.function else []
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Variables of this function and of those around it, parameters first, in order of appearance."""
+        found = dict.fromkeys(self.parameters)
+        found.update(dict.fromkeys(_bound(self._own_nodes())))
+        if self.function is not None:
+            for above in self.source.ancestors(self.function):
+                if isinstance(above, FUNCTIONS):
+                    found.update(dict.fromkeys(_parameters(above)))
+                    found.update(dict.fromkeys(_bound(ast.walk(above))))
+        nested = {n.name for n in self._nodes if isinstance(n, FUNCTIONS)}
+        return [name for name in found if name not in nested and name != "_"]
+
+    @cached_property
+    def module_names(self) -> list[str]:
+        """Data (not functions, classes or modules) that the module assigns at its own level."""
+        return list(dict.fromkeys(_bound(iter(self.source.tree.body), deep=False)))
+
+    @cached_property
+    def functions(self) -> dict[str, int]:
+        """Functions of the module and nested ones in reach, with their number of positional parameters."""
+        reach: list[ast.AST] = [*self.source.tree.body, *ast.walk(self.root)]
+        if self.function is not None:
+            for above in self.source.ancestors(self.function):
+                if isinstance(above, FUNCTIONS):
+                    reach.extend(above.body)
+        return {
+            n.name: len(_parameters(n)) for n in reach if isinstance(n, FUNCTIONS) and not _is_method(n, self.source)
+        }
+
+    @cached_property
+    def methods(self) -> dict[str, int]:
+        """Methods of the class around this function, with their number of parameters besides the first."""
+        if self.function is None:
+            return {}
+        around = next((n for n in self.source.ancestors(self.function) if isinstance(n, ast.ClassDef)), None)
+        if around is None:
+            return {}
+        return {n.name: max(0, len(_parameters(n)) - 1) for n in around.body if isinstance(n, FUNCTIONS)}
+
+    @cached_property
+    def attributes(self) -> dict[str, list[str]]:
+        """Attributes seen in the whole file, by the text before the dot; calls apart under ``text()``."""
+        found: dict[str, dict[str, None]] = {}
+        for node in ast.walk(self.source.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                parent = self.source.parents.get(node)
+                called = isinstance(parent, ast.Call) and parent.func is node
+                found.setdefault(node.value.id + ("()" if called else ""), {}).setdefault(node.attr)
+        return {base: list(names) for base, names in found.items()}
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """``name.attribute`` expressions that this function reads, calls aside, in order of appearance."""
+        found: dict[str, None] = {}
+        for node in self._nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                parent = self.source.parents.get(node)
+                if not (isinstance(parent, ast.Call) and parent.func is node):
+                    found.setdefault(f"{node.value.id}.{node.attr}")
+        return list(found)
+
+    @cached_property
+    def conditions(self) -> list[str]:
+        """Texts of the comparisons and tests of this function, in order, each once."""
+        tests: list[ast.expr] = []
+        for node in self._nodes:
+            if isinstance(node, ast.Compare):
+                tests.append(node)
+            elif isinstance(node, (ast.If, ast.While, ast.IfExp)) and not isinstance(node.test, ast.Constant):
+                tests.append(node.test)
+        tests.sort(key=lambda n: (n.lineno, n.col_offset))
+        return list(dict.fromkeys(self.source.text(test) for test in tests))
+
+    @cached_property
+    def returns(self) -> list[str]:
+        """Texts of the values that this function returns."""
+        nodes = [n for n in self._own_nodes() if isinstance(n, ast.Return) and n.value is not None]
+        return list(dict.fromkeys(self.source.text(n.value) for n in nodes if n.value is not None))
+
+    @cached_property
+    def integers(self) -> list[int]:
+        """Integer constants of this function, in order of appearance."""
+        found = [n for n in self._nodes if isinstance(n, ast.Constant) and type(n.value) is int]
+        return list(dict.fromkeys(int(str(n.value)) for n in found))
+
+    @cached_property
+    def strings(self) -> list[str]:
+        """Short string constants of the whole file."""
+        found = [
+            n.value for n in ast.walk(self.source.tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        ]
+        return list(dict.fromkeys(text for text in found if len(text) <= 20 and "\n" not in text))[:60]
+
+    @cached_property
+    def is_generator(self) -> bool:
+        return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in self._own_nodes())
+
+    @cached_property
+    def kinds(self) -> dict[str, set[str]]:
+        """Likely kinds of each name, by its uses and assignments."""
+        found: dict[str, set[str]] = {}
+        around: list[ast.AST] = [self.root]
+        if self.function is not None:
+            around.extend(n for n in self.source.ancestors(self.function) if isinstance(n, (*FUNCTIONS, ast.Module)))
+        for node in ast.walk(around[-1]):
+            for name, kind in _evidence(node):
+                found.setdefault(name, set()).add(kind)
+        return found
+
+    def kind_of(self, node: ast.expr) -> set[str]:
+        """Likely kinds of an expression; empty when nothing is known."""
+        if isinstance(node, ast.Name):
+            return self.kinds.get(node.id, set())
+        kind = _kind_of_value(node)
+        if kind:
+            return {kind}
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            return {SEQUENCE}
+        if isinstance(node, ast.BinOp):
+            return self.kind_of(node.left) | self.kind_of(node.right)
+        if isinstance(node, ast.UnaryOp):
+            return {TRUTH} if isinstance(node.op, ast.Not) else {NUMBER}
+        return set()
+
+    def may_be(self, node: ast.expr, kind: str) -> float:
+        """1 likely, 0.5 unknown, 0.15 unlikely."""
+        kinds = self.kind_of(node)
+        if not kinds:
+            return 0.5
+        return 1.0 if kind in kinds else 0.15
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Names in scope that are likely, then those that may be, of ``kind``."""
+        likely = [n for n in self.names if kind in self.kinds.get(n, set())]
+        return likely + [n for n in self.names if not self.kinds.get(n)]
+
+    def alike(self, one: str, other: str) -> float:
+        """How well ``other`` fits where ``one`` stands."""
+        a, b = self.kinds.get(one, set()), self.kinds.get(other, set())
+        if not a or not b:
+            return 0.6
+        if a & b:
+            return 1.0
+        return 0.3 if a & _CONTAINERS and b & _CONTAINERS else 0.15
+
+    def _own_nodes(self) -> Iterator[ast.AST]:
+        """Nodes of this function but not of functions inside it."""
+        waiting: list[ast.AST] = list(ast.iter_child_nodes(self.root))
+        while waiting:
+            node = waiting.pop(0)
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
+                continue
+            yield node
+            waiting = [*ast.iter_child_nodes(node), *waiting]
+
+
+def _is_method(node: ast.AST, source: Source) -> bool:
+    return isinstance(source.parents.get(node), ast.ClassDef)
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [argument.arg for argument in every]
+
+
+def _bound(nodes: Iterator[ast.AST], *, deep: bool = True) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif not deep and isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def _kind_of_value(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        table: dict[type, str] = {int: NUMBER, float: NUMBER, str: TEXT, bytes: TEXT, bool: TRUTH}
+        return table.get(type(node.value), "")
+    for kinds, kind in _DISPLAYS:
+        if isinstance(node, kinds):
+            return kind
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.FloorDiv, ast.Div, ast.Pow)):
+        return NUMBER
+    return _RESULTS.get(call_name(node), "")
+
+
+def _evidence(node: ast.AST) -> Iterator[tuple[str, str]]:
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            yield from ((t.id, kind) for t in targets if isinstance(t, ast.Name) and (kind := _kind_of_value(value)))
+        case ast.AugAssign(target=ast.Name(id=name), value=value):
+            yield name, _kind_of_value(value) or NUMBER
+        case ast.For(target=target, iter=iterable):
+            yield from _loop_evidence(target, iterable)
+        case ast.comprehension(target=target, iter=iterable):
+            yield from _loop_evidence(target, iterable)
+        case ast.BinOp(left=left, op=ast.Sub() | ast.FloorDiv() | ast.Div(), right=right):
+            yield from ((n.id, NUMBER) for n in (left, right) if isinstance(n, ast.Name))
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod() | ast.Mult(), right=right):
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, ast.Name) and (kind := _kind_of_value(other)):
+                    yield one.id, kind
+        case ast.Compare():
+            yield from _comparison_evidence(node)
+        case ast.Subscript(value=value, slice=index):
+            if isinstance(value, ast.Name):
+                yield value.id, SEQUENCE
+            if isinstance(index, ast.Name):
+                yield index.id, NUMBER
+        case ast.Call():
+            yield from _call_evidence(node)
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+            yield name, _METHODS.get(attribute, OBJECT)
+        case _:
+            return
+
+
+def _loop_evidence(target: ast.expr, iterable: ast.expr) -> Iterator[tuple[str, str]]:
+    if isinstance(iterable, ast.Name):
+        yield iterable.id, SEQUENCE
+    name = call_name(iterable)
+    if name == "range" and isinstance(target, ast.Name):
+        yield target.id, NUMBER
+    if name == "enumerate" and isinstance(target, ast.Tuple) and isinstance(target.elts[0], ast.Name):
+        yield target.elts[0].id, NUMBER
+
+
+def _comparison_evidence(node: ast.Compare) -> Iterator[tuple[str, str]]:
+    sides = [node.left, *node.comparators]
+    for one, operator, other in zip(sides, node.ops, sides[1:], strict=False):
+        if isinstance(operator, (ast.In, ast.NotIn)):
+            if isinstance(other, ast.Name):
+                yield other.id, SET
+        elif not isinstance(operator, (ast.Is, ast.IsNot)):
+            for a, b in ((one, other), (other, one)):
+                if isinstance(a, ast.Name) and (kind := _kind_of_value(b)):
+                    yield a.id, kind
+
+
+def _call_evidence(node: ast.Call) -> Iterator[tuple[str, str]]:
+    if isinstance(node.func, ast.Name):
+        yield node.func.id, CALLABLE
+        wanted = {"len": SEQUENCE, "range": NUMBER, "sorted": SEQUENCE, "sum": SEQUENCE, "enumerate": SEQUENCE}
+        if kind := wanted.get(node.func.id):
+            yield from ((a.id, kind) for a in node.args if isinstance(a, ast.Name))

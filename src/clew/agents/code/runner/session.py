@@ -1,0 +1,333 @@
+"""Task ``session``: run the suite once, each test under a time limit, with or without coverage.
+
+The suite runs in a forked child. A test over its limit is interrupted by an exception; one that swallows it is
+killed with its process, and a new child goes on with the tests that remain.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set
+
+import pytest
+
+from .children import Child, silence, spawn, wait_any
+from .options import prepare_path, pytest_arguments
+from .tracer import Tracer, frames_below
+
+Wrapper = Generator[None, Any, None]
+GRACE = 2.0
+MESSAGE = 300
+
+
+class TimeLimit(BaseException):
+    """A test has used up its time. Not an Exception, so that code under test rarely swallows it."""
+
+
+class Limits:
+    """Time allowed to one test: ``first`` until one has hung, then little more than the slowest that passed took."""
+
+    def __init__(self, first: float, later: float, factor: float) -> None:
+        self.first = first
+        self.later = later
+        self.factor = factor
+        self.hung = False
+        self.slowest = 0.0
+
+    def of(self, _node_id: str) -> float:
+        if not self.hung:
+            return self.first
+        return min(self.first, max(self.later, self.factor * self.slowest))
+
+
+class Recorder:
+    """A pytest plugin that reports every step as one JSON line on ``pipe``."""
+
+    def __init__(self, spec: Dict[str, Any], pipe: int, skip: FrozenSet[str], limits: Limits) -> None:
+        self.pipe = pipe
+        self.skip = skip
+        self.only: Optional[Set[str]] = set(spec["tests"]) if spec.get("tests") else None
+        self.limits = limits
+        self.known_slow: FrozenSet[str] = frozenset(spec.get("hanging", ()))
+        self.root = spec["root"]
+        self.tracer = Tracer(self.root)
+        self.tracing = bool(spec.get("coverage"))
+        self.failure: Dict[str, Any] = {}
+        self.outcome = ""
+        self.began = 0.0
+        if self.tracing:
+            self.tracer.start()
+
+    def tell(self, **event: Any) -> None:
+        data = (json.dumps(event, separators=(",", ":")) + "\n").encode("utf-8", "surrogateescape")
+        while data:
+            data = data[os.write(self.pipe, data) :]
+
+    def lines(self) -> Dict[str, List[int]]:
+        return {path: sorted(lines) for path, lines in self.tracer.take().items()} if self.tracing else {}
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            text = str(report.longrepr)
+            self.tell(e="broken", id=report.nodeid, message=text[-MESSAGE:], frames=[])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
+        self.collected = [item.nodeid for item in items]
+        items[:] = [i for i in items if i.nodeid not in self.skip and (self.only is None or i.nodeid in self.only)]
+
+    @pytest.hookimpl
+    def pytest_collection_finish(self, session: Any) -> None:
+        config = session.config
+        self.tell(
+            e="collected",
+            ids=[i for i in self.collected if self.only is None or i in self.only],
+            rootdir=self._below_root(getattr(config, "rootpath", None) or config.rootdir),
+            inifile=self._below_root(getattr(config, "inipath", None) or getattr(config, "inifile", None)),
+            version=pytest.__version__,
+            lines=self.lines(),
+        )
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: Any) -> Wrapper:
+        limit = self.limits.of(item.nodeid)
+        if item.nodeid in self.known_slow:
+            limit = min(limit, self.limits.later)
+        self.tell(e="start", id=item.nodeid, limit=limit)
+        self.failure, self.began, self.limit = {}, time.monotonic(), limit
+        self._set_outcome("passed")
+        if self.tracing:
+            self.tracer.start()
+        yield
+        took = time.monotonic() - self.began
+        if self.outcome == "passed":
+            self.limits.slowest = max(self.limits.slowest, took)
+        if self.outcome == "timeout":
+            self.limits.hung = True
+        self.tell(
+            e="end", id=item.nodeid, outcome=self.outcome, took=round(took, 4), lines=self.lines(), **self.failure
+        )
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_setup(self) -> Wrapper:
+        self._arm()
+        yield
+        self._disarm()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self) -> Wrapper:
+        self._arm()
+        yield
+        self._disarm()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_teardown(self) -> Wrapper:
+        self._arm()
+        yield
+        self._disarm()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, call: Any) -> Wrapper:
+        outcome = yield
+        report = outcome.get_result()
+        if report.failed:
+            excinfo = call.excinfo
+            if self.outcome != "timeout":
+                self.outcome = "timeout" if excinfo is not None and excinfo.type is TimeLimit else "failed"
+            if excinfo is not None and not self.failure:
+                message = excinfo.type.__name__ + ": " + _text(excinfo.value)
+                self.failure = {"message": message[:MESSAGE], "frames": frames_below(self.tracer, excinfo.tb)}
+        elif report.skipped and self.outcome == "passed":
+            self.outcome = "skipped"
+
+    def _set_outcome(self, outcome: str) -> None:
+        self.outcome = outcome
+
+    def _below_root(self, path: Any) -> str:
+        """Relative to the workspace, whose own place differs from one sandbox to another; empty for none."""
+        return os.path.relpath(str(path), self.root) if path else ""
+
+    def _arm(self) -> None:
+        signal.signal(signal.SIGALRM, self._expired)
+        signal.setitimer(signal.ITIMER_REAL, max(0.01, self.began + self.limit - time.monotonic()))
+
+    def _disarm(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _expired(self, *_: Any) -> None:
+        raise TimeLimit(f"over {self.limit:g} s")
+
+
+def _text(value: BaseException) -> str:
+    try:
+        return str(value)
+    except Exception:  # an exception whose own text fails is still a failure of the test
+        return "(no text)"
+
+
+class Log:
+    """What the children have told so far, folded into one result."""
+
+    def __init__(self, tracing: bool) -> None:
+        self.ids: List[str] = []
+        self.ended: Dict[str, Dict[str, Any]] = {}
+        self.broken: Dict[str, Dict[str, Any]] = {}
+        self.meta: Dict[str, Any] = {}
+        self.import_lines: Dict[str, Set[int]] = {}
+        self.lines: Dict[str, Dict[str, List[int]]] = {}
+        self.current: Optional[str] = None
+        self.limit = 0.0
+        self.tracing = tracing
+
+    def add(self, event: Dict[str, Any]) -> None:
+        kind = event.pop("e")
+        if kind == "collected":
+            if not self.ids:
+                self.ids = event["ids"]
+            for path, lines in event.pop("lines").items():
+                self.import_lines.setdefault(path, set()).update(lines)
+            self.meta = {key: event[key] for key in ("rootdir", "inifile", "version")}
+        elif kind == "broken":
+            self.broken[event["id"]] = {"outcome": "failed", "took": 0.0, "collect": True, **event}
+        elif kind == "start":
+            self.current, self.limit = event["id"], event["limit"]
+        elif kind == "end":
+            self.current = None
+            self.lines[event["id"]] = event.pop("lines")
+            self.ended[event["id"]] = event
+
+
+def perform(spec: Dict[str, Any]) -> Dict[str, Any]:
+    """Run the suite as ``spec`` says and return outcomes, times, failures and (if asked) lines per test."""
+    prepare_path(spec)
+    log = Log(bool(spec.get("coverage")))
+    limits = Limits(spec["test_limit"], spec["hung_limit"], spec.get("factor", 10.0))
+    due = time.monotonic() + spec["wall"]
+    complete = False
+    while not complete and time.monotonic() < due:
+        before = len(log.ended)
+        complete = _one_child(spec, log, limits, due)
+        if not complete:
+            if log.current is None and len(log.ended) == before:
+                break  # died outside any test: nothing would change by going on
+            if log.current is not None:
+                _record_killed(log, limits)
+    return _result(spec, log, complete)
+
+
+def _one_child(spec: Dict[str, Any], log: Log, limits: Limits, due: float) -> bool:
+    """Run one child to its end; True when it went through all the tests."""
+    skip = frozenset(log.ended)
+    child = spawn(lambda pipe: _run(spec, pipe, skip, limits), max(0.1, due - time.monotonic()))
+    buffer, complete = b"", False
+    while True:
+        turned = wait_any([child])
+        data, child.data = child.data, b""
+        buffer += data
+        *whole, buffer = buffer.split(b"\n")
+        for line in whole:
+            event = json.loads(line)
+            if event["e"] == "complete":
+                complete = True
+                log.meta["exit"] = event["exit"]
+                continue
+            log.add(event)
+            _schedule(child, log, due)
+        if turned is None or not data:
+            break
+    child.end()
+    for entry in log.ended.values():
+        if entry["outcome"] == "timeout":
+            limits.hung = True
+        elif entry["outcome"] == "passed":
+            limits.slowest = max(limits.slowest, entry["took"])
+    return complete
+
+
+def _schedule(child: Child, log: Log, due: float) -> None:
+    """A running test is killed some time after its own limit; between tests only the session's end counts."""
+    child.due = due if log.current is None else min(due, time.monotonic() + log.limit + GRACE)
+
+
+def _record_killed(log: Log, limits: Limits) -> None:
+    name = log.current or ""
+    log.ended[name] = {
+        "id": name,
+        "outcome": "timeout",
+        "took": log.limit,
+        "message": "the process was killed: the test did not end, or brought the interpreter down",
+        "frames": [],
+    }
+    log.lines.setdefault(name, {})
+    log.current = None
+    limits.hung = True
+
+
+def _run(spec: Dict[str, Any], pipe: int, skip: FrozenSet[str], limits: Limits) -> None:
+    silence()
+    _redirect(spec.get("output"))
+    recorder = Recorder(spec, pipe, skip, limits)
+    code = pytest.main([*pytest_arguments(spec), *spec.get("paths", ())], plugins=[recorder])
+    recorder.tell(e="complete", exit=int(code))
+
+
+def _redirect(path: Optional[str]) -> None:
+    """Keep pytest's own words, to explain a session that ran nothing."""
+    if path:
+        output = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+
+
+def _tail(path: Optional[str]) -> str:
+    if not path or not Path(path).exists():
+        return ""
+    with Path(path).open("rb") as output:
+        output.seek(max(0, Path(path).stat().st_size - 4000))
+        return output.read().decode("utf-8", "replace")
+
+
+def _result(spec: Dict[str, Any], log: Log, complete: bool) -> Dict[str, Any]:
+    tests = [log.ended[name] for name in log.ids if name in log.ended]
+    tests.extend(log.broken[name] for name in sorted(log.broken))
+    missing = [name for name in log.ids if name not in log.ended]
+    result: Dict[str, Any] = {
+        **log.meta,
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
+        "complete": complete,
+        "tests": tests,
+        "not_run": missing,
+        "output": "" if tests else _tail(spec.get("output")),
+    }
+    if log.tracing:
+        result["import_lines"] = {path: sorted(lines) for path, lines in log.import_lines.items()}
+        result["coverage"] = _table(tests, log)
+    return result
+
+
+def _table(tests: List[Dict[str, Any]], log: Log) -> Dict[str, Any]:
+    """Lines that a failing test ran -> group number; a group is [indexes of failing, indexes of passing tests]."""
+    failing = [i for i, test in enumerate(tests) if test["outcome"] in ("failed", "timeout")]
+    passing = [i for i, test in enumerate(tests) if test["outcome"] == "passed"]
+    runs: Dict[str, Dict[int, List[List[int]]]] = {}
+    for kind, indexes in enumerate((failing, passing)):
+        for index in indexes:
+            for path, lines in log.lines.get(tests[index]["id"], {}).items():
+                table = runs.setdefault(path, {})
+                for line in lines:
+                    if kind == 0:
+                        table.setdefault(line, [[], []])[0].append(index)
+                    elif line in table:
+                        table[line][1].append(index)
+    groups: Dict[str, int] = {}
+    lines_to_group: Dict[str, Dict[str, int]] = {}
+    for path, table in sorted(runs.items()):
+        for line, group in sorted(table.items()):
+            key = json.dumps(group)
+            lines_to_group.setdefault(path, {})[str(line)] = groups.setdefault(key, len(groups))
+    return {"lines": lines_to_group, "groups": [json.loads(key) for key in groups]}
