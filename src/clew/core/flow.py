@@ -318,7 +318,9 @@ class Flow:
         parent = task.state == "waiting" and task.within.spawned and task.within.owner is task
         move_task(task, "cancel")
         move_body(task, "cancel")
-        if task.body != "stopping":
+        if task.body == "stopping":
+            self.slots.stopping[task.id] = task
+        else:
             self.slots.stop(task)
         self._gone(task)
         task.home.live -= 1

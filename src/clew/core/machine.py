@@ -92,9 +92,7 @@ class Machine:
         """What is wanted now: bodies to stop, waits opened since number ``after``, bodies to enter, or the end. Pure."""
         if not self._driven or self.state in ENDED:
             return []
-        commands: list[Command] = [
-            CancelTask(t.id, t.node, t.attempt) for t in self._slots.running.values() if t.body == "stopping"
-        ]
+        commands: list[Command] = [CancelTask(t.id, t.node, t.attempt) for t in self._slots.stopping.values()]
         if not self._flow.run.live:
             return commands or [self._finish()]
         if after < self._opened:

@@ -17,6 +17,9 @@ class Slots:
         self.max_arms = max_arms
         self.offered: dict[str, Task] = {}
         self.running: dict[str, Task] = {}
+        self.stopping: dict[str, Task] = {}
+        """Those of the running whose task was cancelled."""
+        self._alone = ""
         self._ready: list[tuple[Position, str, Task]] = []
         self._suspects: list[tuple[Position, str, Task]] = []
 
@@ -40,6 +43,9 @@ class Slots:
         """The body is gone (or was never entered); the item's slots stay held."""
         self.running.pop(task.id, None)
         self.offered.pop(task.id, None)
+        self.stopping.pop(task.id, None)
+        if task.id == self._alone:
+            self._alone = ""
 
     def release(self, task: Task) -> None:
         """The task waits or ended: its item gives back its slots unless another of its tasks is active."""
@@ -67,14 +73,17 @@ class Slots:
 
     def refill(self) -> None:
         """Offer as many ready tasks as there are free arms."""
-        if any(t.crashes >= SUSPECT_AFTER for t in (*self.running.values(), *self.offered.values())):
+        if self._alone:
             return
         while self._ready and len(self.running) + len(self.offered) < self.max_arms:
             self._offer(self._ready)
         while self._suspects and not self.running and not self.offered:
+            self._alone = self._suspects[0][1]
             self._offer(self._suspects)
 
     def _offer(self, heap: list[tuple[Position, str, Task]]) -> None:
         task = heapq.heappop(heap)[2]
         if task.state == "queued":
             self.offered[task.id] = task
+        elif task.id == self._alone:
+            self._alone = ""

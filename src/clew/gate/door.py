@@ -178,8 +178,9 @@ class Door:
         if fact.digest and fact.digest != effect.digest:
             if self._record.revise(effect):
                 return False
-            payload: Any = recorded.payload
-            was: Any = payload if isinstance(fact, EffectStarted) or not payload else payload.get("request", "")
+            begun = self._record.started(effect.key)
+            payload: Any = recorded.payload or {}
+            was: Any = begun.payload if begun is not None else payload.get("request", "")
             raise NonDeterminism(
                 f"{effect.key}: recorded {fact.kind} {fact.name} {_brief(was)}, "
                 f"now {effect.kind} {effect.name} {_brief(effect.request)}",

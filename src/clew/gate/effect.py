@@ -30,11 +30,17 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     request: Any
     task: str
     node: str
+    run: str = ""
     repeat_safe: bool = False
     on_in_doubt: OnInDoubt = "fail"
     needs: tuple[Need, ...] = ()
     due: int | None = None
     """Waits only: when the wait ends by itself (ms since the epoch)."""
+
+    @property
+    def outward_key(self) -> str:
+        """An idempotency key for the world outside: unique over runs, the same when the effect is repeated."""
+        return f"{self.run}:{self.key}"
 
     @property
     def digest(self) -> str:

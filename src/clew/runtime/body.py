@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, Protocol
@@ -61,25 +62,39 @@ class Body:
         self.began = host.now()
         self.deadline = self.began + max(0, self.plan.timeout_ms - host.used_ms(self.key))
         self._in_flight = 0
+        self._at_stake = 0
         self._idle: asyncio.Event | None = None
+        self._performing: set[asyncio.Task[Any]] = set()
         self._thread: asyncio.Future[Any] | None = None
+        self._ident = 0
+        self._inside: set[int] = set()
         self._arm: asyncio.Task[Any] | None = None
 
     # -- from outside ------------------------------------------------------------------------------------------
 
     def cut(self, reason: Cut) -> None:
         """Shut the gate - no new effect - and stop what runs: async work is cancelled, a thread is asked to stop."""
-        if self.reason is None:
-            self.reason = reason
+        self.shut(reason)
         if self._arm is not None:
             self._arm.cancel()
-        if self._thread is not None:
+        if self._thread is not None and self._ident not in self._inside:  # what is in ctx is stopped on its way out
             self._host.project.threads.interrupt(self._thread)
 
-    async def settled(self) -> None:
-        """Until no effect of this body is in flight."""
-        while self._in_flight:
-            self._idle = asyncio.Event()
+    def abandon(self) -> None:
+        """Give up what is in flight: it is recorded as interrupted."""
+        for task in self._performing:
+            task.cancel()
+
+    def shut(self, reason: Cut) -> None:
+        """Shut the gate; what runs is not stopped yet."""
+        if self.reason is None:
+            self.reason = reason
+
+    async def settled(self, *, unsafe: bool = False) -> None:
+        """Until no effect of this body is in flight; ``unsafe``: none that would be in doubt if it were left now."""
+        while self._at_stake if unsafe else self._in_flight:
+            if self._idle is None or self._idle.is_set():
+                self._idle = asyncio.Event()
             await self._idle.wait()
 
     # -- the stages --------------------------------------------------------------------------------------------
@@ -93,6 +108,8 @@ class Body:
             arm, self._arm = self._arm, None
             while arm is not None and arm.cancelling() and self.reason is not None:
                 arm.uncancel()
+        if self.reason in ("timeout", "cancelled"):
+            await self.settled()  # what is in flight is recorded and paid for; the host bounds this wait
         return event if self.reason in (None, "suspended") else self.stopped(self.reason)
 
     async def _outcome(self) -> Event | None:
@@ -224,9 +241,20 @@ class Body:
             if self.reason is not None:
                 work.close()
                 raise Stopped(self.reason)
-            return asyncio.run_coroutine_threadsafe(work, loop).result()
+            thread = threading.get_ident()
+            self._inside.add(thread)
+            try:
+                return asyncio.run_coroutine_threadsafe(work, loop).result()
+            finally:
+                self._inside.discard(thread)
+                if self.reason is not None:
+                    raise Stopped(self.reason)
 
-        self._thread = self._host.project.threads.run(lambda: handler(value, SyncCtx(ctx, settle)))
+        def enter() -> Any:
+            self._ident = threading.get_ident()
+            return handler(value, SyncCtx(ctx, settle))
+
+        self._thread = self._host.project.threads.run(enter)
         return await self._thread
 
     # -- what ctx needs (BodyView) -----------------------------------------------------------------------------
@@ -238,12 +266,19 @@ class Body:
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
         self.admit()
         self._in_flight += 1
+        self._at_stake += not effect.repeat_safe
+        task = asyncio.current_task()
+        if task is not None:
+            self._performing.add(task)
         try:
             with unwatched():
                 outcome = await self._host.perform(effect, local)
         finally:
             self._in_flight -= 1
-            if self._idle is not None and not self._in_flight:
+            self._at_stake -= not effect.repeat_safe
+            if task is not None:
+                self._performing.discard(task)
+            if self._idle is not None:
                 self._idle.set()
         self.admit()
         return outcome

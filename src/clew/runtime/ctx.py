@@ -111,7 +111,7 @@ class Ctx:
         """
 
         async def local(effect: Effect) -> Any:
-            extra = {"idempotency_key": f"{self._body.run}:{effect.key}"} if _takes_key(fn) else {}
+            extra = {"idempotency_key": effect.outward_key} if _takes_key(fn) else {}
             if inspect.iscoroutinefunction(fn):
                 return await fn(*args, **extra)
             return await self._body.in_thread(lambda: fn(*args, **extra))
@@ -132,8 +132,13 @@ class Ctx:
 
         ``timeout`` (``"24h"`` or milliseconds): ``default`` is the answer when it is over. Raises Failure(rejected).
         """
-        request = {"question": question, "schema": schema, "default": default, "approvers": list(approvers)}
-        due = None if timeout is None else self._later(timeout)
+        request: dict[str, Any] = {
+            "question": question, "schema": schema, "default": default, "approvers": list(approvers),
+        }  # fmt: skip
+        due = None
+        if timeout is not None:
+            due = self._later(timeout)
+            request["on_timeout"] = {"decision": "approve", "value": default}
         answer = (await self._perform("human", "ask", request, due=due)).value()
         if answer["decision"] != "approve":
             why = answer.get("why") or "no reason given"
@@ -224,7 +229,9 @@ class Ctx:
             part.count += 1
             key = f"{self._key}/{part.prefix}{part.count}"
         body = self._body
-        return Effect(key=key, kind=kind, name=name, request=request, task=body.task, node=body.node, **fields)
+        return Effect(
+            key=key, kind=kind, name=name, request=request, task=body.task, node=body.node, run=body.run, **fields
+        )
 
     async def _perform(self, kind: str, name: str, request: Any, local: Local | None = None, **fields: Any) -> Outcome:
         effect = self._next(kind, name, request, **fields)

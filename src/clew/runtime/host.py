@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from clew.core.commands import AwaitDecision, CancelTask, FinishRun, RunNode, Sleep, StartChild
-from clew.core.errors import ClewError, IllegalMove, JournalError, Stopped
+from clew.core.errors import ClewError, Conflict, IllegalMove, JournalError, Stopped
 from clew.core.events import (
     DriverStarted,
     DriverStopped,
@@ -45,6 +45,9 @@ logger = logging.getLogger("clew.host")
 
 GRACE_MS = 5_000
 """How long a body that was cut may take to leave; then its arm goes on without it."""
+
+LAST_S = 1.0
+"""How long an effect in flight that was given up may take to say so, in real time."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +106,9 @@ class Host:
         self.parked = asyncio.Event()
         self.error: BaseException | None = None
         self.on_child: Callable[[Host, StartChild], None] | None = None
+        self.on_child_gone: Callable[[Host, str], None] | None = None
+        self.on_parked: Callable[[bool], None] | None = None
+        self._children: dict[str, bool] = {}
         self.on_wait: Callable[[Host, AwaitDecision], None] | None = None
         self.watchers: list[Watcher] = []
         self._door = Door(self, world.interceptors, world.drivers)
@@ -116,6 +122,7 @@ class Host:
         self._cursor = 0
         self._passed: set[str] = set()
         self._entering: set[str] = set()
+        self._leaving = False
         self._closing = False
 
     # -- life --------------------------------------------------------------------------------------------------
@@ -136,9 +143,19 @@ class Host:
             self._later(self.stop("deadline_exceeded", "the run's deadline has passed"))
 
     async def close(self, reason: str = "") -> None:
-        """Give the run up in order: bodies are cancelled and will be entered again; effects in flight are in doubt."""
-        if self._closing:
+        """Give the run up in order: no body starts, what would be in doubt has a while to end and be recorded, then bodies
+        are cancelled; they will be entered again."""
+        if self._closing or self._leaving:
             return
+        self._leaving = True
+        bodies = list(self._bodies.values())
+        for body in bodies:
+            body.shut("closing")
+        if self.error is None and bodies:
+            at_stake = [asyncio.ensure_future(body.settled(unsafe=True)) for body in bodies]
+            _, hung = await asyncio.wait(at_stake, timeout=GRACE_MS / 1000)
+            for task in hung:
+                task.cancel()
         self._closing = True
         for body in self._bodies.values():
             body.cut("closing")
@@ -190,6 +207,8 @@ class Host:
         await self._append(batch, consumed)
         for call in after:
             call()
+        if self._children:
+            self._look_for_gone_children()
         self._look_whether_parked()
         return starts
 
@@ -212,6 +231,8 @@ class Host:
         again = False
         for command in self.machine.decide(self._cursor):
             if isinstance(command, RunNode):
+                if self._leaving:
+                    break
                 if self._pauses_at(command):
                     reason = "step" if self.debugger.step else "breakpoint"
                     self._add(batch, self._event(RunPaused(reason=reason, node=command.node)))
@@ -247,13 +268,16 @@ class Host:
         try:
             await self._journal.append(append)
         except ClewError as error:
-            self._fail(error)
+            if isinstance(error, Conflict):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)  # where an append before this one failed, that one says why
+            self.fail(error)
             raise Stopped(self.run) from error
         for watcher in self.watchers:
             for i, event in enumerate(batch):
                 watcher(self.run, expected + i + 1, event)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         """The journal does not take this run's facts any more: stop, and leave the run to whoever takes it next."""
         if self.error is not None:
             return
@@ -281,7 +305,7 @@ class Host:
     # -- arms --------------------------------------------------------------------------------------------------
 
     def _start(self, command: RunNode) -> None:
-        if self._closing:
+        if self._closing or self._leaving:
             return
         arm = asyncio.get_running_loop().create_task(self._arm(command))
         self._arms.add(arm)
@@ -313,7 +337,7 @@ class Host:
             command = starts.pop(0) if starts else None
             for other in starts:
                 self._start(other)
-            if self._closing:
+            if self._closing or self._leaving:
                 return
 
     def _cut(self, body: Body, reason: Cut) -> None:
@@ -328,9 +352,16 @@ class Host:
             return
         del self._bodies[body.task]
         logger.warning("body %s of run %s does not stop; it is left behind, its gate is shut", body.key, self.run)
-        event = body.stopped(body.reason)
+        self._later(self._leave(body))
+
+    async def _leave(self, body: Body) -> None:
+        """First what the body had in flight, then its end."""
+        body.abandon()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(body.settled(), LAST_S)
+        event = body.stopped("cancelled" if self.machine.stops(body.task) else body.reason)
         if event is not None:
-            self._later(self.commit(event))
+            await self.commit(event)
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -356,6 +387,7 @@ class Host:
 
     def _arm_wait(self, wait: Sleep | AwaitDecision | StartChild) -> None:
         if isinstance(wait, StartChild):
+            self._children[wait.key] = False
             if self.on_child:
                 self.on_child(self, wait)
         elif wait.due is not None:
@@ -379,6 +411,7 @@ class Host:
         wait = self.machine.waits.get(key)
         if wait is None:
             return False
+        self._children.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer:
             timer.cancel()
@@ -430,16 +463,47 @@ class Host:
         key = body_key(command.task, command.node, command.attempt)
         return stops and command.entry == 1 and key not in self._passed
 
+    def child_parked(self, key: str, parked: bool) -> None:
+        """The child behind a wait does, or does not, get on without somebody outside."""
+        if key in self._children:
+            self._children[key] = parked
+            self._look_whether_parked()
+
+    def child_workflow(self, key: str) -> str:
+        """Which workflow the child behind this wait runs."""
+        begun = self.history.started(key)
+        return str(begun.payload["workflow"]) if begun else ""
+
+    def _look_for_gone_children(self) -> None:
+        """Children whose wait ended without them: their part of the run was cancelled."""
+        for key in [k for k in self._children if k not in self.machine.waits]:
+            del self._children[key]
+            if self.on_child_gone:
+                self.on_child_gone(self, key)
+
     def _look_whether_parked(self) -> None:
-        """Parked: nothing here gets on without somebody outside (a human, or whoever paused it)."""
-        machine = self.machine
-        if machine.state in ENDED:
+        """Parked: nothing here gets on without somebody outside (a human, or whoever paused it). An overdue wait does."""
+        if self.machine.state in ENDED:
             return
-        human = machine.state == "waiting" and all(isinstance(w, AwaitDecision) for w in machine.waits.values())
-        if (human or machine.paused) and not self._bodies:
-            self.parked.set()
-        else:
-            self.parked.clear()
+        parked = not self._bodies and self._stands_still()
+        if parked != self.parked.is_set():
+            (self.parked.set if parked else self.parked.clear)()
+            if self.on_parked:
+                self.on_parked(parked)
+
+    def _stands_still(self) -> bool:
+        now = self._clock.now()
+        if self.origin.deadline is not None and self.origin.deadline <= now:
+            return False
+        return self.machine.paused is not None or (
+            self.machine.state == "waiting"
+            and all(
+                self._children.get(w.key, False)
+                if isinstance(w, StartChild)
+                else isinstance(w, AwaitDecision) and (w.due is None or w.due > now)
+                for w in self.machine.waits.values()
+            )
+        )
 
     # -- the gate's view of the run (RunRecord), and the body's (HostView) --------------------------------------
 
@@ -493,4 +557,4 @@ class Host:
             return
         error = task.exception()
         if error is not None and not isinstance(error, Stopped):
-            self._fail(error if isinstance(error, ClewError) else JournalError(f"{type(error).__name__}: {error}"))
+            self.fail(error if isinstance(error, ClewError) else JournalError(f"{type(error).__name__}: {error}"))

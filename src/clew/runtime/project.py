@@ -1,7 +1,6 @@
 """What every run of one project shares: the plan, its handlers and schemas, and where handlers run."""
 
 from collections.abc import Mapping
-
 from typing import Any
 
 from clew.core.scopes import Scopes

@@ -5,48 +5,21 @@ What waits holds no slot: only runs taken from the queue count against ``max_con
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
-from clew.core.commands import StartChild
-from clew.core.errors import ClewError, Conflict, NotFound, Stopped, UsageError
-from clew.core.events import Event, Principal, RunFinished, RunStarted
-from clew.core.identity import digest
+from clew.core.errors import ClewError, Conflict, Stopped
 from clew.core.states import ENDED
-from clew.gate.ports.journal import Append, Journal, Message, MessageKind, RunRow
+from clew.gate.ports.journal import Append, Journal, Message, MessageKind
+from clew.runtime.children import Children, ChildWorld
 from clew.runtime.host import Debugger, Host, Surroundings, Watcher
+from clew.runtime.order import Order, started
 
 logger = logging.getLogger("clew.scheduler")
 
 POLL_S = 0.1
 """How often the inbox is looked at while runs are under way: answers and cancels of other processes."""
-
-MAX_DEPTH = 16
-"""Child runs of child runs."""
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be created."""
-
-    run: str
-    workflow: str
-    input: Any
-    start: str
-    mode: str = "implement"
-    seed: int = 0
-    principal: Principal = Principal()
-    overrides: dict[str, Any] = {}
-    deployment: dict[str, Any] = {}
-    deadline: int | None = None
-    idempotency: str = ""
-    parent: str = ""
-
-
-ChildWorld = Callable[[Surroundings, str], Awaitable[tuple[Surroundings, str]]]
-"""(parent's surroundings, workflow) -> the child's surroundings and start; raises NotFound, ManifestError."""
 
 
 class Scheduler:
@@ -54,7 +27,7 @@ class Scheduler:
 
     def __init__(self, journal: Journal, child_world: ChildWorld) -> None:
         self._journal = journal
-        self._child_world = child_world
+        self._children = Children(self, journal, child_world)
         self.hosts: dict[str, Host] = {}
         self.watchers: list[Watcher] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -91,7 +64,7 @@ class Scheduler:
 
     async def _drive(self, host: Host, *, saved: int | None = None) -> Host:
         host.watchers = self.watchers
-        host.on_child = self._child_wanted
+        self._children.attach(host)
         self.hosts[host.run] = host
         try:
             await host.begin(saved=saved)
@@ -102,7 +75,7 @@ class Scheduler:
             if host.error is not None:
                 raise host.error from None
             raise
-        self._spawn(self._attend(host))
+        self.spawn(self._attend(host))
         if self._poller is None or self._poller.done():
             self._poller = asyncio.get_running_loop().create_task(self._poll())
         return host
@@ -110,14 +83,17 @@ class Scheduler:
     async def _attend(self, host: Host) -> None:
         """Clean up behind a run, and tell its parent."""
         await host.ended.wait()
-        self.hosts.pop(host.run, None)
+        held = self.hosts.get(host.run) is host  # else it was let go, and may be driven by another host by now
+        if held:
+            del self.hosts[host.run]
         await host.close()
         try:
-            await self._journal.release(host.run)
+            if held:
+                await self._journal.release(host.run)
         except ClewError as error:
             logger.warning("run %s: %s", host.run, error)
-        if host.origin.parent and host.error is None:
-            await self._tell_parent(host)
+        if host.origin.parent:
+            await self._children.ended(host)
 
     async def let_go(self, host: Host, reason: str = "") -> None:
         """Stop driving a run that goes on later, here or elsewhere."""
@@ -171,58 +147,6 @@ class Scheduler:
             return await host.pause("asked", consumed)
         return await host.unpause(by, consumed)
 
-    # -- children ----------------------------------------------------------------------------------------------
-
-    def _child_wanted(self, parent: Host, wait: StartChild) -> None:
-        self._spawn(self._child(parent, wait))
-
-    async def _child(self, parent: Host, wait: StartChild) -> None:
-        """Start the child of a wait, or take up the one that exists; its end answers the wait."""
-        request: dict[str, Any] = wait.request
-        run = child_id(parent.run, wait.key)
-        try:
-            if run.count(".") > MAX_DEPTH:
-                raise UsageError(f"child runs nested deeper than {MAX_DEPTH}")
-            world, start = await self._child_world(parent.world, str(request["workflow"]))
-            row = await self._row(run)
-            if row is None:
-                order = Order(
-                    run=run, workflow=world.project.plan.workflow, input=request.get("input"), start=start,
-                    mode=parent.mode, seed=parent.seed, principal=parent.principal, parent=f"{parent.run}:{wait.key}",
-                )  # fmt: skip
-                await self.start(order, world)
-            elif row.state in ENDED:
-                await self._answer_parent(parent, wait.key, run)
-            else:
-                await self.adopt(run, world)
-        except ClewError as error:
-            await parent.answer(wait.key, None, error={"code": error.code, "message": str(error), "details": None})
-
-    async def _row(self, run: str) -> RunRow | None:
-        try:
-            return await self._journal.row(run)
-        except NotFound:
-            return None
-
-    async def _tell_parent(self, host: Host) -> None:
-        run, _, key = host.origin.parent.partition(":")
-        parent = self.hosts.get(run)
-        if parent is not None:
-            await self._answer_parent(parent, key, host.run)
-
-    async def _answer_parent(self, parent: Host, key: str, child: str) -> None:
-        records = await self._journal.read(child)
-        last = records[-1].event
-        fact = last.fact
-        payload: dict[str, Any] = last.payload or {}
-        if isinstance(fact, RunFinished) and fact.status in ("success", "partial"):
-            await parent.answer(key, {"run": child, "status": fact.status, "output": payload.get("output")})
-            return
-        inner: dict[str, Any] = payload.get("error") or {}
-        message = f"child run {child} {getattr(fact, 'state', 'failed')}: {inner.get('message', '')}"
-        details = {"run": child, "error": inner, "output": payload.get("output")}
-        await parent.answer(key, None, error={"code": "child_failed", "message": message, "details": details})
-
     # -- queue -------------------------------------------------------------------------------------------------
 
     async def run_queued(self, runs: Sequence[tuple[str, Surroundings]], max_concurrency: int) -> list[Host]:
@@ -237,27 +161,8 @@ class Scheduler:
 
         return list(await asyncio.gather(*(one(*run) for run in runs)))
 
-    def _spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do ``work`` beside everything else; it is cancelled when the scheduler closes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def child_id(run: str, key: str) -> str:
-    """Derived, so that a parent that is entered again finds its child: ``<run>.<8 hex of the key's digest>``."""
-    return f"{run}.{digest(key)[:8]}"
-
-
-def started(order: Order, world: Surroundings) -> Event:
-    """The first fact of a run."""
-    project = world.project
-    fact = RunStarted(
-        run=order.run, workflow=order.workflow, plan=project.address, start=order.start, mode=order.mode, seed=order.seed,
-        engine=world.engine, principal=order.principal, idempotency=order.idempotency, deadline=order.deadline, parent=order.parent,
-    )  # fmt: skip
-    payload: dict[str, Any] = {"input": order.input, "project": str(project.directory)}
-    if order.overrides:
-        payload["overrides"] = order.overrides
-    if order.deployment:
-        payload["deployment"] = order.deployment
-    return Event(fact, payload, world.clock.now())

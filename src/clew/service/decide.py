@@ -40,7 +40,7 @@ async def decide(workspace: Workspace, run: str, decision: Decision, key: str | 
         value = _value(asked, decision)
         if value is not msgspec.UNSET:
             body["value"] = value
-    return await tell(workspace, run, "answer", asked.key, body)
+    return await tell(workspace, asked.run, "answer", asked.key, body)
 
 
 async def _asked(workspace: Workspace, run: str, key: str | None) -> Waiting:

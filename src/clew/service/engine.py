@@ -154,12 +154,29 @@ class AsyncEngine:
         handle = await self.start(input, start, mode)
         return await self._settle(handle)
 
+    async def settle(self, run: str) -> RunResult:
+        """Wait until a run that was taken up here has ended or waits for somebody outside; then it is let go."""
+        return await self._settle(Handle(self, run))
+
     async def _settle(self, handle: Handle) -> RunResult:
         result = await handle.settled()
         host = self.workspace.scheduler.hosts.get(handle.run_id)
         if host is not None and result.state not in ENDED:
             await self.workspace.scheduler.let_go(host, "waits for somebody outside")
+        elif result.state in ENDED and "." in handle.run_id:
+            await self._go_on_with_parent(handle.run_id.rpartition(".")[0])
         return result
+
+    async def _go_on_with_parent(self, run: str) -> None:
+        """A child ended that was driven alone: whoever waits for it goes on here, unless another process drives it."""
+        row = await self.workspace.journal.row(run)
+        if row.state in ENDED:
+            return
+        try:
+            await runs.resume(self.workspace, run)
+        except Conflict:
+            return
+        await self._settle(Handle(self, run))
 
     async def enqueue(self, input: Any = None, start: str | None = None, mode: str | None = None) -> str:  # noqa: A002
         """Put a run into the queue; returns its id."""
@@ -184,7 +201,8 @@ class AsyncEngine:
                     continue
                 raise
             if host.machine.paused:
-                await host.unpause(self.settings.user)
+                with runs.passed_on(host):
+                    await host.unpause(self.settings.user)
             results.append(await self._settle(Handle(self, name)))
         return results
 
@@ -202,7 +220,9 @@ class AsyncEngine:
 
     async def decide(self, run: str, decision: deciding.Decision, key: str | None = None) -> RunResult:
         host = await deciding.decide(self.workspace, run, decision, key)
-        return await self.result(run) if host is None else await self._settle(Handle(self, run))
+        if host is not None:  # the question may be a child run's
+            await self._settle(Handle(self, host.run))
+        return await self.result(run)
 
     async def cancel(self, run: str, reason: str = "") -> RunResult:
         """End a run now."""

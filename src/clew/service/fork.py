@@ -24,6 +24,9 @@ from clew.service.inspect import check_readable, origin_of
 from clew.service.runs import cancel, new_id, note, world_of
 from clew.service.wiring import Workspace
 
+_UNFINISHED = ("pending", "running", "suspended", "backing_off")
+"""Bodies that a fork enters: not those of tasks that wait for their members, or at a merge."""
+
 
 class ForkRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``at``: the last event taken. ``sets``: dotted path -> value in event N's content ("" replaces it whole).
@@ -234,10 +237,8 @@ def _preflight(
 ) -> Preflight:
     kept = [r.event.fact for r in cut]
     finished = [f for f in kept if isinstance(f, ev.NodeCompleted | ev.NodeFailed)]
-    again = [
-        f"{t.id}/{t.node}" for t in machine.tasks.values() if t.state in ("queued", "running", "waiting") and t.node
-    ]
-    bodies = {f"{t.id}/{t.node}#" for t in machine.tasks.values() if t.state in ("queued", "running", "waiting")}
+    again = [f"{t.id}/{t.node}" for t in machine.tasks.values() if t.body in _UNFINISHED and t.arrival is None]
+    bodies = {f"{t.id}/{t.node}#" for t in machine.tasks.values() if t.body in _UNFINISHED}
     reused = [f.key for f in kept if isinstance(f, ev.EffectFinished) and any(f.key.startswith(b) for b in bodies)]
     later = [r.event.fact for r in records[request.at :]]
     anew = [f"{f.kind} {f.name} ({f.key})" for f in later if isinstance(f, ev.EffectFinished) and f.kind != "clock"]
@@ -247,7 +248,7 @@ def _preflight(
         hash=records[request.at - 1].hash,
         kept_nodes=tuple(f"{f.task}/{f.node}#{f.attempt}" for f in finished),
         reused_effects=tuple(reused),
-        entered_again=tuple(a for a in again if not a.startswith("~")),
+        entered_again=tuple(again),
         performed_anew=tuple(anew),
         changes=changes,
     )

@@ -186,9 +186,11 @@ class _Builder:
         stands = machine.tasks[task]
         if stands.body == "backing_off":
             return f"again after a pause (attempt {stands.attempt} failed)"
-        children = [t for t in machine.tasks if t.rpartition(".")[0] == task and machine.tasks[t].source == node]
-        if self._roles[node] in ("branch", "split") and children and len(machine.tasks) > before[0]:
-            return f"{len(children)} {'arms' if self._roles[node] == 'branch' else 'items'}: {children[0]} … {children[-1]}"
+        if self._roles[node] in ("branch", "split") and len(machine.tasks) > before[0]:
+            children = [t for t in machine.tasks if t.rpartition(".")[0] == task and machine.tasks[t].source == node]
+            if children:
+                kind = "arms" if self._roles[node] == "branch" else "items"
+                return f"{len(children)} {kind}: {children[0]} … {children[-1]}"
         if stands.node == node:
             return f"ends as {stands.status}" if stands.status else ""
         label = self._labels.get((node, stands.node))

@@ -1,12 +1,14 @@
 """Start, queue, resume, answer and end runs."""
 
 import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from clew.core.errors import Conflict, NotFound, UsageError
+from clew.core.errors import Conflict, NotFound, Stopped, UsageError
 from clew.core.events import Event, Noted, Principal, RunFinished, RunStarted
 from clew.core.identity import digest_bytes
 from clew.core.states import ENDED
@@ -15,7 +17,7 @@ from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.modes import TAKEN
 from clew.runtime.host import Debugger, Host, Surroundings
-from clew.runtime.scheduler import Order
+from clew.runtime.order import Order
 from clew.service.wiring import Workspace, start_of
 
 
@@ -96,7 +98,7 @@ async def enqueue(workspace: Workspace, plan: Plan, directory: Path, request: Ru
 async def run_queued(workspace: Workspace, max_concurrency: int | None = None) -> list[str]:
     """Drive everything queued, oldest first, to its end or until it waits for a human; returns the ids."""
     rows = await workspace.journal.runs(RunFilter(states=("queued",), limit=100_000))
-    rows.sort(key=lambda r: (r.created, r.run))
+    rows.reverse()  # the journal's order, not the ids': several may be of one millisecond
     worlds = [(row.run, await world_of(workspace, row.run)) for row in rows]
     if not worlds:
         return []
@@ -122,14 +124,15 @@ async def resume(workspace: Workspace, run: str, *, accept: bool = False, debugg
         )
     host = await workspace.scheduler.adopt(run, world, debugger)
     if changes:
-        await host.note("source_accepted", {"files": changes})
+        with passed_on(host):
+            await host.note("source_accepted", {"files": changes})
     return host
 
 
 async def resumable(workspace: Workspace) -> list[RunRow]:
     """Runs that have not ended, oldest first; not the queued ones, nor child runs. A living process may drive them."""
     rows = await workspace.journal.runs(RunFilter(states=("running", "waiting"), limit=100_000))
-    return sorted((r for r in rows if not r.parent), key=lambda r: (r.created, r.run))
+    return [r for r in reversed(rows) if not r.parent]
 
 
 async def tell(workspace: Workspace, run: str, kind: MessageKind, key: str, body: dict[str, Any]) -> Host | None:
@@ -146,8 +149,18 @@ async def tell(workspace: Workspace, run: str, kind: MessageKind, key: str, body
                 await workspace.journal.put_message(run, kind, key, body)
                 return None
             raise
-    await workspace.scheduler.tell(host, kind, key, body)
+    with passed_on(host):
+        await workspace.scheduler.tell(host, kind, key, body)
     return host
+
+
+@contextmanager
+def passed_on(host: Host) -> Generator[None]:
+    """A host that stops meanwhile stops the caller by an error: its own, or Conflict where the run is over."""
+    try:
+        yield
+    except Stopped:
+        raise host.error or Conflict(f"run {host.run} ended or was given up meanwhile", code="ended") from None
 
 
 async def cancel(workspace: Workspace, run: str, reason: str, by: str) -> Host | None:
@@ -184,23 +197,21 @@ async def result(workspace: Workspace, run: str) -> RunResult:
 
 
 async def waiting(workspace: Workspace, run: str | None = None) -> list[Waiting]:
-    """Open questions to humans, oldest first, of one run or of all."""
-    where: dict[str, str | int] = {"state": "pending", "run": run} if run else {"state": "pending"}
-    rows = await workspace.journal.rows("approvals", where)
+    """Open questions to humans, oldest first: of all runs, or of one and the child runs that it waits for."""
+    if run is None:
+        rows = await workspace.journal.rows("approvals", {"state": "pending"})
+    else:
+        below = await workspace.journal.runs(RunFilter(prefix=f"{run}.", limit=1000))
+        names = [run, *(r.run for r in below if r.state not in ENDED)]
+        rows = [
+            r for name in names for r in await workspace.journal.rows("approvals", {"state": "pending", "run": name})
+        ]
     found: list[Waiting] = []
     for row in sorted(rows, key=lambda r: (r["asked"], r["run"], r["seq"])):
         record = (await workspace.journal.read(row["run"], row["seq"] - 1, row["seq"]))[0]
+        request = record.event.payload
         found.append(
-            Waiting(
-                row["run"],
-                row["key"],
-                row["task"],
-                row["node"],
-                row["name"],
-                record.event.payload,
-                row["digest"],
-                row["due"],
-            )
+            Waiting(row["run"], row["key"], row["task"], row["node"], row["name"], request, row["digest"], row["due"])
         )
     return found
 

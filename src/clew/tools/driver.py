@@ -1,7 +1,6 @@
 """The tool driver: the plan's tools behind the gate's ``tool`` effects. Arguments are checked before a tool sees them."""
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,15 @@ from clew.core.errors import Failure
 from clew.gate.effect import Effect
 from clew.gate.ports.sandbox import SandboxBackend
 from clew.gate.ports.tool import Permissions, Tool, ToolContext, ToolSpec
+from clew.gate.schema import Validator
 from clew.manifest.compiled import Plan, ToolPlan
 from clew.tools.builtin import builtin
-from clew.gate.schema import Validator
 
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class HandlerTool:
-    """A function of the project as a tool: ``fn(args)`` or ``fn(args, context)``, async or not."""
+    """A function of the project as a tool: ``fn(args, context)``, async or not."""
 
     def __init__(
         self, spec: ToolSpec, load: Callable[[], tuple[Callable[..., Any], bool]], in_thread: InThread
@@ -29,10 +28,9 @@ class HandlerTool:
 
     async def call(self, args: dict[str, Any], context: ToolContext) -> Any:
         fn, asynchronous = self._load()
-        given = (args, context) if len(inspect.signature(fn).parameters) > 1 else (args,)
         if asynchronous:
-            return await fn(*given)
-        return await self._in_thread(lambda: fn(*given))
+            return await fn(args, context)
+        return await self._in_thread(lambda: fn(args, context))
 
 
 class ToolDriver:
@@ -51,7 +49,9 @@ class ToolDriver:
         tool, plan = self._tools[effect.name], self._plan.tools[effect.name]
         self._inputs[effect.name].check(effect.request, what=f"arguments of {effect.name}")
         root = self._project / (tool.spec.permissions.root or ".")
-        context = ToolContext(project_dir=self._project, root=root, sandbox=self._sandbox)
+        context = ToolContext(
+            project_dir=self._project, root=root, sandbox=self._sandbox, idempotency_key=effect.outward_key
+        )
         try:
             async with asyncio.timeout(plan.timeout_ms / 1000):
                 output = plain(await tool.call(effect.request, context))

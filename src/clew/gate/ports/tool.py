@@ -47,12 +47,16 @@ def no_progress(fraction: float | None, message: str) -> None:
 
 
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a call stands. ``root`` is absolute; ``sandbox`` is None where nothing may be executed."""
+    """Where a call stands. ``root`` is absolute; ``sandbox`` is None where nothing may be executed.
+
+    ``idempotency_key`` is the same for the same call, also after a crash: hand it on to what takes one.
+    """
 
     project_dir: Path
     root: Path
     sandbox: SandboxBackend | None = None
     progress: Progress = no_progress
+    idempotency_key: str = ""
 
 
 class Tool(Protocol):

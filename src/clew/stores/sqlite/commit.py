@@ -79,10 +79,12 @@ class Committer:
         """Make the appends durable; each job gets its head or its error."""
         drafts: dict[str, _Draft] = {}
         ready: list[tuple[Job, _Draft, list[Line]]] = []
+        refused = self._refusal()
         for job in jobs:
-            job.head = job.error = None
+            job.head, job.error = None, refused
             try:
-                ready.append((job, *self._prepare(job.batch, drafts)))
+                if refused is None:
+                    ready.append((job, *self._prepare(job.batch, drafts)))
             except Exception as error:
                 job.error = error
         if not ready:
@@ -142,15 +144,18 @@ class Committer:
 
     def check(self) -> None:
         """Raises JournalError when this journal must not be written any more."""
+        refused = self._refusal()
+        if refused is not None:
+            raise refused
+
+    def _refusal(self) -> JournalError | None:
         if self.broken is not None:
-            raise self.broken
+            return self.broken
         if os.getpid() != self._pid:
-            raise JournalError(
-                "this journal was opened before a fork", hint="open the journal again in the child process"
-            )
+            return JournalError("this journal was opened before a fork", hint="open it again in the child process")
+        return None
 
     def _prepare(self, batch: Append, drafts: dict[str, _Draft]) -> tuple[_Draft, list[Line]]:
-        self.check()
         if not batch.events:
             raise UsageError(f"run {batch.run}: an append has at least one event")
         draft = drafts.get(batch.run) or self._draft(batch)

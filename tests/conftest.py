@@ -1,0 +1,148 @@
+"""What tests of several folders share: projects written by hand, engines in memory on a manual clock, a place for side effects."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from clew.core.errors import JournalError
+from clew.gate.ports.journal import Append, Head
+from clew.manifest.plan import load
+from clew.runtime import audit
+from clew.service.engine import AsyncEngine
+from clew.service.settings import MEMORY, Settings
+from clew.testing import ManualClock, write_project
+from clew.testing.graphs import edges_of
+
+
+class World(ModuleType):
+    """What handlers of a test import as ``world``: the list ``did`` of side effects, and whatever the test puts there."""
+
+    did: list[Any]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the test put no {name!r} into the world")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    module = World("world")
+    module.did = []
+    monkeypatch.setitem(sys.modules, "world", module)
+    return module
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``project(nodes, edges, handlers, **sections)``: nodes are dicts, edges the chains of ``clew.testing.graph_of``."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def make(
+        nodes: list[dict[str, Any]], edges: str, handlers: str = "", *, name: str = "project", **sections: Any
+    ) -> Path:
+        workflow = {
+            "id": name,
+            "nodes": [_node(n) for n in nodes],
+            "edges": _edges(edges),
+            **sections.pop("workflow", {}),
+        }
+        return write_project(tmp_path / name, {"workflow": workflow, **sections}, handlers)
+
+    return make
+
+
+@pytest.fixture
+async def engine(clock: ManualClock) -> AsyncIterator[Callable[..., AsyncEngine]]:
+    """``engine(directory)``: an engine in memory on the manual clock; closed with the test."""
+    opened: list[AsyncEngine] = []
+
+    def busy() -> bool:
+        return any(host._bodies for one in opened if one._workspace for host in one.workspace.scheduler.hosts.values())
+
+    clock.busy = busy  # time stands still while a body is entered
+
+    def make(directory: Path, **settings: Any) -> AsyncEngine:
+        given = {"state": MEMORY, **settings}
+        one = AsyncEngine(load(directory), directory, Settings(**given), clock=clock)
+        opened.append(one)
+        return one
+
+    yield make
+    for one in opened:
+        await one.close()
+
+
+@pytest.fixture
+def solo(project: Callable[..., Path], engine: Callable[..., AsyncEngine]) -> Callable[..., AsyncEngine]:
+    """``solo(handlers, **fields)``: an engine on ``start -> a -> done``, whose node ``a`` has handler ``a`` and these fields."""
+
+    def make(handlers: str, *, sections: dict[str, Any] | None = None, **fields: Any) -> AsyncEngine:
+        nodes = [
+            {"id": "start", "role": "start"},
+            {"id": "a", "role": "linear", "handler": "a", **fields},
+            {"id": "done", "role": "exit"},
+        ]
+        return engine(project(nodes, "start>a>done", handlers, **(sections or {})))
+
+    return make
+
+
+@pytest.fixture
+def crash() -> Callable[..., Any]:
+    """``with crash(engine, lambda fact: ...)``: the journal refuses the first batch with such a fact, and all after it.
+
+    What had been done by then is lost to the run, as when its process dies just before the write.
+    """
+
+    @contextmanager
+    def failing(engine: AsyncEngine, when: Callable[[Any], bool]) -> Iterator[None]:
+        journal = engine.workspace.journal
+        append, dead = journal.append, []
+
+        async def refuse(batch: Append) -> Head:
+            if dead or any(when(event.fact) for event in batch.events):
+                dead.append(batch)
+                raise JournalError("no space left on device")
+            return await append(batch)
+
+        journal.append = refuse
+        try:
+            yield
+        finally:
+            journal.append = append
+        assert dead, "nothing was refused"
+
+    return failing
+
+
+@pytest.fixture(autouse=True)
+def _audit_forgets() -> None:
+    audit._reported.clear()
+
+
+def _node(node: dict[str, Any]) -> dict[str, Any]:
+    short = {"kind": "deterministic", **node}
+    if "handler" in short and ":" not in short["handler"]:
+        short["handler"] = f"handlers:{short['handler']}"
+    return short
+
+
+def _edges(text: str) -> list[dict[str, Any]]:
+    edges: list[dict[str, Any]] = []
+    for edge in edges_of(text):
+        one: dict[str, Any] = {"from": edge.source, "to": edge.target}
+        if edge.label:
+            one["label"] = edge.label
+        if edge.on_failure:
+            one["on"] = "failure"
+        edges.append(one)
+    return edges

@@ -1,0 +1,562 @@
+"""One node's body: stages, schemas, approvals, time-outs, external effects, synchronous handlers (W8, W9, P7)."""
+
+import asyncio
+import threading
+
+import pytest
+
+from clew.core import events as ev
+from clew.core.errors import JournalError, UsageError
+from clew.testing import ManualClock, ScriptedHuman
+from clew.testing.clock import settle
+
+NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+ECHO = "async def a(input, ctx):\n    return input\n"
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(auto=True)
+
+
+def facts(result, *kinds):
+    return [r.event.fact for r in result.history if isinstance(r.event.fact, kinds)]
+
+
+# -- stages ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_input_that_does_not_fit_never_reaches_the_handler(solo, world):
+    engine = solo("import world\nasync def a(input, ctx):\n    world.did.append(1)\n", schema_in=NUMBER)
+    result = await engine.run({"n": "x"})
+    assert result.error["code"] == "invalid_input"
+    assert result.error["details"] == [{"path": "$.n", "message": '"x" is not of type "integer"'}]
+    assert world.did == []
+
+
+async def test_an_output_that_does_not_fit_fails_the_node_with_what_it_did_recorded(solo):
+    result = await solo(
+        """
+        async def a(input, ctx):
+            await ctx.effect("e", lambda: 1)
+            return {"m": 1}
+    """,
+        schema_out=NUMBER,
+    ).run()
+    assert result.error["code"] == "invalid_output"
+    assert [type(f).__name__ for f in facts(result, ev.EffectFinished, ev.NodeFailed)] == [
+        "EffectFinished",
+        "NodeFailed",
+    ]
+
+
+async def test_the_order_of_stages_is_fixed(solo):
+    """W8: start, execute, validate, then task and history, then route."""
+    result = await solo(ECHO, schema_out=NUMBER).run({"n": 1})
+    names = [(type(f).__name__, f.node) for f in facts(result, ev.NodeStarted, ev.NodeCompleted)]
+    assert names == [(k, n) for n in ("start", "a", "done") for k in ("NodeStarted", "NodeCompleted")]
+
+
+async def test_without_a_handler_the_input_is_passed_on(project, engine):
+    one = engine(project([{"id": "s", "role": "start"}, {"id": "x", "role": "exit"}], "s>x"))
+    assert (await one.run([1])).output == [1]
+
+
+async def test_a_handler_that_raises_fails_with_the_place(solo):
+    result = await solo("async def a(input, ctx):\n    raise KeyError('k')\n").run()
+    assert result.error["code"] == "error"
+    assert result.error["message"] == "KeyError: 'k'"
+    assert "handlers.py:2 in a" in result.error["details"]["where"]
+
+
+async def test_a_failure_carries_code_and_details_into_the_journal(solo):
+    result = await solo("""
+        from clew import Failure
+        async def a(input, ctx):
+            raise Failure("out of paper", code="paper", details={"tray": 2})
+    """).run()
+    assert result.error == {"code": "paper", "message": "out of paper", "details": {"tray": 2}}
+
+
+async def test_an_output_that_is_no_json_fails_the_node(solo):
+    result = await solo("async def a(input, ctx):\n    return {'f': print}\n").run()
+    assert result.status == "failure"
+    assert result.error["code"] == "error"
+
+
+async def test_a_model_is_dumped(solo):
+    result = await solo("""
+        class Answer:
+            def model_dump(self, mode):
+                return {"mode": mode, "pair": (1, 2)}
+        async def a(input, ctx):
+            return Answer()
+    """).run()
+    assert result.output == {"mode": "json", "pair": [1, 2]}
+
+
+async def test_a_synchronous_function_may_return_an_awaitable(solo):
+    result = await solo("""
+        async def later(x):
+            return x + 1
+        def a(input, ctx):
+            return later(input)
+    """).run(1)
+    assert result.output == 2
+
+
+async def test_a_callable_object_is_a_handler(solo):
+    result = await solo("""
+        class Doubler:
+            async def __call__(self, input, ctx):
+                return input * 2
+        a = Doubler()
+        def _unused(): ...
+    """).run(4)
+    assert result.output == 8
+
+
+async def test_an_agent_node_without_a_loop_says_so(project, engine):
+    nodes = [
+        {"id": "s", "role": "start"}, {"id": "a", "kind": "agent", "role": "linear", "agent": "writer"},
+        {"id": "x", "role": "exit"},
+    ]  # fmt: skip
+    one = engine(project(nodes, "s>a>x", agents=[{"id": "writer", "model": "fast"}], models={"fast": {"use": ["p/m"]}},
+                         providers=[{"id": "p", "type": "offline"}]))  # fmt: skip
+    assert (await one.run()).error["code"] == "no_agent"
+
+
+async def test_a_handler_that_raises_stop_iteration_does_not_hang(solo):
+    result = await solo("def a(input, ctx):\n    raise StopIteration\n").run()
+    assert result.status == "failure"
+
+
+# -- approvals -------------------------------------------------------------------------------------------------------
+
+DID = "import world\nasync def a(input, ctx):\n    world.did.append(input)\n    return input\n"
+
+
+async def test_an_approval_is_asked_before_the_body_runs(solo, world):
+    engine = solo(DID, approval={"approvers": ["ops"], "message": "Really?"})
+    result = await engine.run({"n": 1})
+    assert (result.state, world.did) == ("waiting", [])
+    (asked,) = result.waiting
+    assert asked.request["question"] == "Really?"
+    assert asked.request["args"] == {"n": 1}
+    assert asked.request["approvers"] == ["ops"]
+    result = await engine.approve(result.run_id, by="ada", why="fine")
+    assert (result.output, world.did) == ({"n": 1}, [{"n": 1}])
+    answer = next(
+        r.event.payload["output"]
+        for r in result.history
+        if getattr(r.event.fact, "name", "") == "approval" and isinstance(r.event.fact, ev.EffectFinished)
+    )
+    assert (answer["by"], answer["why"], answer["digest"]) == ("ada", "fine", asked.digest)
+
+
+async def test_a_rejection_fails_the_node_and_says_who_and_why(solo, world):
+    engine = solo(DID, approval=True)
+    result = await engine.reject((await engine.run(1)).run_id, by="ada", why="no budget")
+    assert result.error["code"] == "rejected"
+    assert "rejected by ada: no budget" in result.error["message"]
+    assert world.did == []
+
+
+async def test_edited_arguments_are_what_the_body_is_given(solo, world):
+    engine = solo(DID, approval={"editable": True}, schema_in=NUMBER)
+    result = await engine.run({"n": 1})
+    assert result.waiting[0].request["schema"] == NUMBER
+    await engine.approve(result.run_id, {"n": 5})
+    assert world.did == [{"n": 5}]
+
+
+async def test_edited_arguments_must_fit(solo, world):
+    engine = solo(DID, approval={"editable": True}, schema_in=NUMBER)
+    run = (await engine.run({"n": 1})).run_id
+    with pytest.raises(UsageError, match=r"\$\.n"):
+        await engine.approve(run, {"n": "x"})
+    assert (await engine.waiting(run)) != []
+    assert (await engine.approve(run)).output == {"n": 1}
+
+
+async def test_an_edit_that_reaches_the_body_unchecked_is_checked_there(solo, clock):
+    """An answer may come from elsewhere than our own services: the body checks again."""
+    engine = solo(DID, approval={"editable": True}, schema_in=NUMBER)
+    handle = await engine.start({"n": 1})
+    await handle.settled()
+    await engine.host(handle.run_id).answer("0/a#1/approval", {"decision": "approve", "value": {"n": "x"}})
+    result = await handle.result()
+    assert result.error["code"] == "invalid_input"
+    assert "edited input" in result.error["message"]
+
+
+async def test_what_is_not_editable_is_not_edited(solo, world):
+    engine = solo(DID, approval=True)
+    run = (await engine.run(1)).run_id
+    with pytest.raises(UsageError, match="may not be edited"):
+        await engine.approve(run, 2)
+
+
+async def test_an_edit_of_what_is_not_editable_that_comes_all_the_same_is_not_used(solo, world):
+    engine = solo(DID, approval=True)
+    handle = await engine.start(1)
+    await handle.settled()
+    await engine.host(handle.run_id).answer("0/a#1/approval", {"decision": "approve", "value": 2})
+    assert (await handle.result()).output == 1
+
+
+@pytest.mark.parametrize(("default", "status"), [("reject", "failure"), ("approve", "success")])
+async def test_an_approval_that_nobody_gives_takes_the_default(solo, clock, default, status):
+    engine = solo(ECHO, approval={"timeout": "2h", "default": default})
+    began = clock.now()
+    result = await (await engine.start(1)).result()
+    assert result.status == status
+    assert clock.now() - began == 7_200_000
+    if status == "failure":
+        assert "nobody in time" in result.error["message"]
+
+
+async def test_the_time_to_answer_does_not_grow_with_every_driver(solo, clock):
+    engine = solo(ECHO, approval={"timeout": "2h"})
+    result = await engine.run(1)
+    due = result.waiting[0].due
+    clock.advance(1000)
+    (result,) = await engine.resume(result.run_id)
+    assert result.waiting[0].due == due
+
+
+async def test_a_second_attempt_asks_again(solo):
+    engine = solo("async def a(input, ctx):\n    raise ValueError\n", approval=True, retry={"max_attempts": 2})
+    handle = await engine.start(1)
+    await handle.settled()
+    await engine.host(handle.run_id).answer("0/a#1/approval", {"decision": "approve"})
+    while not (waits := engine.host(handle.run_id).machine.waits) or "0/a#1/backoff" in waits:
+        await asyncio.sleep(0)
+    assert list(waits) == ["0/a#2/approval"]
+
+
+# -- time-outs -------------------------------------------------------------------------------------------------------
+
+HANG = """
+    import asyncio, world
+    async def a(input, ctx):
+        await ctx.effect("before", lambda: 1)
+        world.entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            world.did.append("left")
+"""
+
+
+async def turned(engine, clock, ms, value=None):
+    """Run with the clock turned by hand, once the handler has begun."""
+    clock._auto = False
+    return await engine.start(value)
+
+
+async def test_a_timeout_cancels_async_work(solo, world, clock):
+    world.entered = asyncio.Event()
+    engine = solo(HANG, timeout="10s")
+    handle = await turned(engine, clock, 0)
+    await world.entered.wait()
+    clock.advance(9_999)
+    await settle()
+    assert world.did == []
+    clock.advance(1)
+    result = await handle.result()
+    assert result.error["code"] == "timeout"
+    assert "longer than 10000 ms" in result.error["message"]
+    assert world.did == ["left"]
+
+
+async def test_the_default_timeout_is_five_minutes(solo, world, clock):
+    world.entered = asyncio.Event()
+    handle = await turned(solo(HANG), clock, 0)
+    await world.entered.wait()
+    clock.advance(299_999)
+    await settle()
+    assert world.did == []
+    clock.advance(1)
+    assert (await handle.result()).error["code"] == "timeout"
+
+
+@pytest.mark.parametrize(("on", "attempts"), [(["timeout"], 2), ([], 1)])
+async def test_a_timeout_is_tried_again_only_if_named(solo, world, clock, on, attempts):
+    world.entered = asyncio.Event()
+    retry = {"max_attempts": 2, "backoff": {"initial": "1s"}} | ({"on": on} if on else {})
+    handle = await turned(solo(HANG, timeout="10s", retry=retry), clock, 0)
+    await world.entered.wait()
+    for _ in range(3):
+        await clock.passes(10_000)
+    result = await handle.result()
+    assert len(facts(result, ev.NodeFailed)) == attempts
+
+
+SLOW = """
+    import world
+    async def a(input, ctx):
+        await ctx.effect("slow", lambda: world.clock.advance(6_000))
+        {wait}
+        await ctx.effect("slow", lambda: world.clock.advance(3_000))
+        return "in time"
+"""
+
+
+@pytest.mark.parametrize("wait", ['await ctx.sleep("1h")', 'await ctx.ask("?", timeout="1h")'])
+async def test_waiting_does_not_count_as_running_time(solo, world, clock, wait):
+    world.clock = clock
+    engine = solo(SLOW.format(wait=wait), timeout="10s")
+    result = await (await engine.start()).result()
+    assert result.output == "in time"
+
+
+async def test_running_time_adds_up_over_entries(solo, world, clock):
+    """6 s before the wait and 6 s after it are more than 10 s."""
+    world.clock, world.entered = clock, asyncio.Event()
+    engine = solo(
+        """
+        import asyncio, world
+        async def a(input, ctx):
+            await ctx.effect("slow", lambda: world.clock.advance(6_000))
+            await ctx.sleep("1h")
+            world.entered.set()
+            await asyncio.Event().wait()
+    """,
+        timeout="10s",
+    )
+    handle = await engine.start()
+    await world.entered.wait()
+    assert [f.ms for f in facts(await engine.result(handle.run_id), ev.NodeSuspended)] == [6_000]
+    clock.advance(3_999)
+    await settle()
+    assert (await engine.result(handle.run_id)).state == "running"
+    clock.advance(1)
+    assert (await handle.result()).error["code"] == "timeout"
+
+
+async def test_queueing_for_an_arm_does_not_count(project, engine, world, clock):
+    world.clock = clock
+    nodes = [
+        {"id": "s", "role": "start"}, {"id": "b", "role": "branch"},
+        {"id": "l", "role": "linear", "handler": "slow", "timeout": "10s"},
+        {"id": "r", "role": "linear", "handler": "slow", "timeout": "10s"}, {"id": "x", "role": "exit"},
+    ]  # fmt: skip
+    handlers = (
+        "import world\nasync def slow(input, ctx):\n    await ctx.effect('e', lambda: world.clock.advance(9_000))\n"
+    )
+    one = engine(project(nodes, "s>b>l>x b>r>x", handlers, workflow={"max_arms": 1}))
+    assert (await one.run()).status == "success"
+
+
+async def test_an_effect_in_flight_at_a_timeout_is_recorded_and_not_delivered(solo, world, clock):
+    world.entered = asyncio.Event()
+    engine = solo(
+        """
+        import asyncio, world
+        async def hang():
+            world.entered.set()
+            await asyncio.Event().wait()
+        async def a(input, ctx):
+            try:
+                await ctx.effect("pay", hang)
+            finally:
+                world.did.append("left")
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0)
+    await world.entered.wait()
+    clock.advance(1_000)
+    result = await handle.result()
+    (finished,) = [r for r in result.history if isinstance(r.event.fact, ev.EffectFinished)]
+    assert finished.event.payload["error"]["code"] == "interrupted"
+    assert result.error["code"] == "timeout"
+
+
+async def test_after_its_timeout_a_body_gets_no_effect_done(solo, world, clock):
+    world.entered = asyncio.Event()
+    engine = solo(
+        """
+        import asyncio, world
+        async def a(input, ctx):
+            world.entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await ctx.effect("late", lambda: world.did.append("late"))
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0)
+    await world.entered.wait()
+    clock.advance(1_000)
+    assert (await handle.result()).error["code"] == "timeout"
+    assert world.did == []
+
+
+# -- synchronous handlers --------------------------------------------------------------------------------------------
+
+
+async def begun(event):
+    assert await asyncio.to_thread(event.wait, 10)
+
+
+async def test_a_busy_loop_is_interrupted(solo, world, clock):
+    world.entered, world.ended = threading.Event(), threading.Event()
+    engine = solo(
+        """
+        import world
+        def a(input, ctx):
+            world.entered.set()
+            try:
+                while True:
+                    pass
+            finally:
+                world.ended.set()
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0)
+    await begun(world.entered)
+    clock.advance(1_000)
+    assert (await handle.result()).error["code"] == "timeout"
+    await begun(world.ended)
+
+
+async def test_a_hung_thread_is_left_behind_with_its_gate_shut_and_starves_nobody(solo, world, clock):
+    world.entered, world.release, world.tried = threading.Event(), threading.Event(), threading.Event()
+    engine = solo(
+        """
+        import world
+        from clew.core.errors import Stopped
+        def a(input, ctx):
+            if input != "hang":
+                return input
+            world.entered.set()
+            try:
+                while not world.release.wait(0.01):
+                    pass
+            except Stopped:
+                while not world.release.wait(0.01):
+                    pass
+            try:
+                ctx.effect("late", lambda: world.did.append("late"))
+            except Stopped:
+                world.did.append("shut")
+            world.tried.set()
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0, "hang")
+    await begun(world.entered)
+    clock.advance(1_000)
+    assert (await handle.result()).error["code"] == "timeout"
+    assert (await engine.run("next")).output == "next"
+    world.release.set()
+    await begun(world.tried)
+    assert world.did == ["shut"]
+
+
+async def test_a_synchronous_effect_in_flight_at_a_timeout_is_paid_for_and_not_delivered(solo, world, clock):
+    world.entered, world.release = threading.Event(), threading.Event()
+    engine = solo(
+        """
+        import world
+        def pay():
+            world.entered.set()
+            world.release.wait(10)
+            return "paid"
+        def a(input, ctx):
+            world.did.append(ctx.effect("pay", pay))
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0)
+    await begun(world.entered)
+    clock.advance(1_000)
+    await settle()
+    world.release.set()
+    result = await handle.result()
+    assert result.error["code"] == "timeout"
+    assert world.did == []
+    assert len(facts(result, ev.EffectFinished)) == 1
+
+
+async def test_an_effect_that_does_not_end_is_recorded_as_interrupted_after_a_grace(solo, world, clock):
+    world.entered, world.release = threading.Event(), threading.Event()
+    engine = solo(
+        """
+        import world
+        def pay():
+            world.entered.set()
+            world.release.wait(10)
+        def a(input, ctx):
+            world.did.append(ctx.effect("pay", pay))
+    """,
+        timeout="1s",
+    )
+    handle = await turned(engine, clock, 0)
+    await begun(world.entered)
+    clock.advance(1_000)
+    await settle()
+    assert (await engine.result(handle.run_id)).state == "running"
+    clock.advance(5_000)
+    result = await handle.result()
+    world.release.set()
+    (finished,) = [r for r in result.history if isinstance(r.event.fact, ev.EffectFinished)]
+    assert finished.event.payload["error"]["code"] == "interrupted"
+    assert (result.error["code"], world.did) == ("timeout", [])
+
+
+# -- effects: external -----------------------------------------------------------------------------------------------
+
+EXTERNAL = "import world\nasync def a(input, ctx):\n    world.did.append(input)\n    return 'out'\n"
+
+
+async def lost(engine, crash):
+    with crash(engine, lambda f: isinstance(f, ev.EffectFinished)):
+        handle = await engine.start(1)
+        with pytest.raises(JournalError):
+            await handle.settled()
+        await settle()
+    return handle.run_id
+
+
+async def test_a_body_that_touches_the_world_is_one_effect(solo, world):
+    result = await solo(EXTERNAL, effects="external").run(1)
+    assert [(f.kind, f.key) for f in facts(result, ev.EffectStarted)] == [("handler", "0/a#1/body")]
+    assert result.output == "out"
+
+
+@pytest.mark.parametrize(("setting", "did", "output"), [("fail", 1, None), ("retry", 2, "out")])
+async def test_the_in_doubt_rule_is_that_of_its_node(solo, world, crash, setting, did, output):
+    engine = solo(EXTERNAL, effects="external", on_in_doubt=setting)
+    (result,) = await engine.resume(await lost(engine, crash))
+    assert (len(world.did), result.output) == (did, output)
+    if output is None:
+        assert result.error["code"] == "in_doubt"
+
+
+async def test_the_in_doubt_rule_may_ask(solo, world, crash):
+    engine = solo(EXTERNAL, effects="external", on_in_doubt="ask")
+    (result,) = await engine.resume(await lost(engine, crash))
+    assert result.waiting[0].key == "0/a#1/body/ask"
+    result = await ScriptedHuman(None).attend(engine, result)
+    assert (result.output, len(world.did)) == ("out", 2)
+
+
+async def test_a_mode_that_forbids_change_forbids_such_a_body(solo, world):
+    result = await solo(EXTERNAL, effects="external").run(1, mode="dry_run")
+    assert result.error["code"] == "denied"
+    assert world.did == []
+
+
+async def test_a_wait_inside_a_body_that_touches_the_world(solo, world):
+    engine = solo(
+        "import world\nasync def a(input, ctx):\n    world.did.append(1)\n    return await ctx.ask('?')\n",
+        effects="external",
+        on_in_doubt="retry",
+    )
+    result = await ScriptedHuman("yes").attend(engine, await engine.run())
+    assert result.output == "yes"
