@@ -153,3 +153,20 @@ def test_a_cancelled_item_at_the_head_of_the_queue_is_passed_over():
     assert script.offered() == ["0.1/q"]  # the answered item queues for the slot
     script.done("0.1").done("0.1").stopped("0.0.1").finish()
     assert script.machine.status == "success"
+
+
+def test_a_suspect_that_was_cancelled_holds_nobody_up():
+    graph = graph_of(
+        "s:start o:branch b:branch a:linear c:linear z:linear w:linear x:exit",
+        "s>o>b>a>x b>c>x o>z>w>x",
+        b={"wait": "first"},
+    )
+    script = MachineScript(graph).begin().done("0").done("0").done("0.0")
+    for _ in range(2):
+        script.start("0.0.0")
+        script.take()
+    assert script.offered() == ["0.0.1/c", "0.1/z"]
+    script.done("0.0.1").done("0.0.1")  # wins: the suspect is cancelled in the queue
+    assert script.state("0.0.0") == "cancelled"
+    script.walk()
+    assert script.machine.status == "success"

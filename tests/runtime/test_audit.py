@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from clew.runtime.audit import unwatched, watched
+from clew.runtime.audit import _hook, unwatched, watched
 
 DOES = {
     "opens a file for writing": "open(input, 'w').close()",
@@ -82,3 +82,30 @@ def test_nothing_is_named_outside_a_handler(tmp_path, caplog):
     (tmp_path / "f").write_text("x")
     subprocess.run([sys.executable, "-c", ""], check=True)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("event", ["socket.connect", "subprocess.Popen", "os.system", "os.remove", "os.rename"])
+def test_the_hook_by_itself(caplog, event):
+    """The interpreter does not trace audit hooks: here it is called as a function."""
+    with watched("n", declared=False):
+        _hook(event, ("x",))
+        _hook("import", ("x",))
+    assert [r.args[0] for r in caplog.records if r.name == "clew.audit"] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("path", "flags", "named"),
+    [
+        ("x", os.O_RDONLY, 0),
+        ("x", None, 0),
+        ("x", os.O_WRONLY, 1),
+        ("x", os.O_RDWR, 1),
+        ("x", os.O_CREAT, 1),
+        ("x.pyc", os.O_WRONLY, 0),
+    ],
+)
+def test_the_hook_sees_opens_for_writing(caplog, path, flags, named):
+    _hook("open", (path, "r", flags))
+    with watched("n", declared=False):
+        _hook("open", (path, "r", flags))
+    assert len([r for r in caplog.records if r.name == "clew.audit"]) == named

@@ -5,12 +5,18 @@ import asyncio
 import pytest
 
 from clew.core import events as ev
-from clew.core.errors import JournalError
+from clew.core.errors import Conflict, JournalError
 from clew.runtime.children import child_id
 from clew.testing import ManualClock, ScriptedHuman
 from clew.testing.clock import settle
 
 NODES = [{"id": "s", "role": "start"}, {"id": "a", "role": "linear", "handler": "a"}, {"id": "x", "role": "exit"}]
+ENDLESS = """
+    import asyncio, world
+    async def a(input, ctx):
+        world.entered.set()
+        await asyncio.Event().wait()
+"""
 PARENT = "async def a(input, ctx):\n    return await ctx.run('../child', input)\n"
 
 
@@ -137,3 +143,57 @@ async def test_children_in_parallel_keep_their_order(family):
     )
     result = await (await engine.start()).result()
     assert result.output == [0, 1, 2]
+
+
+async def test_a_child_that_nobody_waits_for_any_more_is_cancelled_while_its_parent_goes_on(project, engine, world):
+    """The arm that asked for it lost: ``wait: first``."""
+    world.entered = asyncio.Event()
+    project(NODES, "s>a>x", ENDLESS, name="child")
+    nodes = [
+        {"id": "s", "role": "start"}, {"id": "b", "role": "branch", "wait": "first"},
+        {"id": "l", "role": "linear", "handler": "slow"}, {"id": "r", "role": "linear", "handler": "fast"},
+        {"id": "x", "role": "exit"},
+    ]  # fmt: skip
+    handlers = """
+        import world
+        async def slow(input, ctx):
+            await ctx.run("../child")
+        async def fast(input, ctx):
+            await world.entered.wait()
+            return "fast"
+    """
+    one = engine(project(nodes, "s>b>l>x b>r>x", handlers, name="parent"))
+    result = await one.run()
+    assert result.output == "fast"
+    await settle(500)
+    assert {r.run: r.state for r in await one.runs() if "." in r.run}.popitem()[1] == "cancelled"
+
+
+async def test_a_child_that_another_process_drives_is_told_through_its_inbox(family, world, monkeypatch):
+    world.entered = asyncio.Event()
+    engine = family(ENDLESS)
+    handle = await engine.start()
+    await world.entered.wait()
+    scheduler, journal = engine.workspace.scheduler, engine.workspace.journal
+    child = next(run for run in scheduler.hosts if "." in run)
+    await scheduler.let_go(scheduler.hosts[child])
+
+    async def driven(run):
+        raise Conflict(f"run {run} is driven by process 1", code="driven")
+
+    monkeypatch.setattr(journal, "claim", driven)
+    await engine.cancel(handle.run_id)
+    await settle(500)
+    (message,) = await journal.messages([child])
+    assert (message.kind, message.body["by"]) == ("cancel", f"run {handle.run_id}")
+
+
+async def test_a_journal_that_fails_while_a_child_is_started_stops_the_parent(family, crash):
+    engine = family("async def a(input, ctx):\n    return 1\n")
+    with crash(engine, lambda f: isinstance(f, ev.RunStarted) and f.parent):
+        handle = await engine.start()
+        with pytest.raises(JournalError):
+            await handle.result()
+        await settle()
+    (result,) = await engine.resume(handle.run_id)
+    assert result.output["output"] == 1

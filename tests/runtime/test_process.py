@@ -221,3 +221,39 @@ async def test_a_process_that_cannot_be_started(apart, monkeypatch):
     monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
     result = await apart("async def a(input, ctx):\n    return 1\n").run()
     assert "too many processes" in result.error["message"]
+
+
+async def test_a_wait_lets_the_other_effects_of_the_child_settle_first(apart):
+    """Else they would be in doubt on the next entry, although nothing went wrong."""
+    engine = apart("""
+        import time
+        async def a(input, ctx):
+            def slow():
+                time.sleep(0.3)
+                return "paid"
+            return await ctx.gather(ctx.ask("?"), ctx.effect("pay", slow))
+    """)
+    result = await ScriptedHuman(1).attend(engine, await engine.run())
+    assert result.output == [1, "paid"], result.error
+
+
+async def test_a_wait_beside_a_failure_in_the_child(apart):
+    engine = apart("""
+        async def a(input, ctx):
+            async def bad():
+                raise ValueError("no")
+            return await ctx.gather(ctx.ask("?"), bad())
+    """)
+    result = await engine.run()
+    assert result.state == "waiting", result.error
+    result = await ScriptedHuman(1).attend(engine, result)
+    assert "ValueError: no" in result.error["message"]
+
+
+async def test_a_synchronous_gather_in_the_child(apart):
+    result = await apart("""
+        def a(input, ctx):
+            return ctx.gather(lambda: ctx.effect("e", lambda: 1), lambda: ctx.effect("e", lambda: 2))
+    """).run()
+    assert result.output == [1, 2]
+    assert len(set(effects(result))) == 2

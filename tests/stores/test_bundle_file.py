@@ -42,29 +42,29 @@ HEADER = {"format": 1, "run": "r", "redacted": False, "events": 0, "blobs": 0}
 EVENT = {"envelope": "{}", "digest": "", "hash": "0" * 64}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no gzip",
-        lines(HEADER)[:-9],
-        lines(HEADER)[:20],
-        gzip.compress(b""),
-        gzip.compress(b"not json\n"),
-        gzip.compress(b"\xff\xfe\n"),
-        gzip.compress(b"[" * 100_000 + b"\n"),
-        lines([]),
-        lines({**HEADER, "events": 1}),
-        lines({**HEADER, "events": 10**12}),
-        lines({**HEADER, "events": -1}),
-        lines({**HEADER, "blobs": 1}),
-        lines({**HEADER, "more": 1}),
-        lines(HEADER, EVENT),
-        lines({**HEADER, "events": 1}, {**EVENT, "salt": "zz"}),
-        lines({**HEADER, "events": 1}, {**EVENT, "hash": 7}),
-        lines({**HEADER, "blobs": 1}, {"address": "../x", "data": "*"}),
-    ],
-)
+NO_BUNDLES = [
+    b"",
+    b"no gzip",
+    lines(HEADER)[:-9],
+    lines(HEADER)[:20],
+    gzip.compress(b""),
+    gzip.compress(b"not json\n"),
+    gzip.compress(b"\xff\xfe\n"),
+    gzip.compress(b"[" * 100_000 + b"\n"),
+    lines([]),
+    lines({**HEADER, "events": 1}),
+    lines({**HEADER, "events": 10**12}),
+    lines({**HEADER, "events": -1}),
+    lines({**HEADER, "blobs": 1}),
+    lines({**HEADER, "more": 1}),
+    lines(HEADER, EVENT),
+    lines({**HEADER, "events": 1}, {**EVENT, "salt": "zz"}),
+    lines({**HEADER, "events": 1}, {**EVENT, "hash": 7}),
+    lines({**HEADER, "blobs": 1}, {"address": "../x", "data": "*"}),
+]
+
+
+@pytest.mark.parametrize("content", NO_BUNDLES, ids=[f"content{i}" for i in range(len(NO_BUNDLES))])
 def test_what_is_no_bundle(tmp_path, content):
     file = tmp_path / "x.clew"
     file.write_bytes(content)

@@ -125,7 +125,11 @@ class ChildCtx:
             context = contextvars.copy_context()
             context.run(_path.set, f"{_path.get() or self._own}/g{self._groups}.{i}".strip("/"))
             tasks.append(asyncio.get_running_loop().create_task(_await(item), context=context))
-        return list(await asyncio.gather(*tasks))
+        results = await asyncio.gather(*tasks, return_exceptions=True)  # all settle, as in Ctx.gather
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return list(results)
 
     def part(self, name: str) -> "ChildCtx":
         return ChildCtx(self._link, self._ids, f"{self._own}/{name}".strip("/"))

@@ -1,11 +1,13 @@
 """Child runs: started by a wait of their parent, found again by a derived id, answered for when they end, ended with it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Protocol
 
 from clew.core.commands import StartChild
-from clew.core.errors import ClewError, Conflict, JournalError, NotFound, UsageError
+from clew.core.errors import ClewError, Conflict, JournalError, NotFound, Stopped, UsageError
 from clew.core.events import RunFinished
 from clew.core.identity import digest
 from clew.core.states import ENDED
@@ -29,7 +31,7 @@ class Runs(Protocol):
 
     async def adopt(self, run: str, world: Surroundings) -> Host: ...
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None: ...
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]": ...
 
 
 class Children:
@@ -37,11 +39,25 @@ class Children:
 
     def __init__(self, runs: Runs, journal: Journal, world: ChildWorld) -> None:
         self._runs, self._journal, self._world = runs, journal, world
+        self._ending: set[asyncio.Task[Any]] = set()
 
     def attach(self, host: Host) -> None:
         """Have a run's child waits seen to."""
-        host.on_child = lambda parent, wait: self._runs.spawn(self._take_up(parent, wait))
-        host.on_child_gone = lambda parent, key: self._runs.spawn(self._end(parent, key))
+        host.on_child = self._wanted
+        host.on_child_gone = self._gone
+
+    def _wanted(self, parent: Host, wait: StartChild) -> None:
+        self._runs.spawn(self._take_up(parent, wait))
+
+    def _gone(self, parent: Host, key: str) -> None:
+        task = self._runs.spawn(self._end(parent, key))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def settled(self) -> None:
+        """Until every child that nobody waits for any more has ended."""
+        while self._ending:
+            await asyncio.wait(self._ending)
 
     async def ended(self, host: Host) -> None:
         """A run ended, or stopped by an error: a parent that is driven here has its answer, or stops as well."""
@@ -73,13 +89,28 @@ class Children:
                 await self._answer(parent, wait.key, run)
                 return
             else:
-                child = await self._runs.adopt(run, world)
+                child = await self._adopt_or_follow(parent, wait.key, run, world)
+                if child is None:
+                    return
             child.on_parked = partial(parent.child_parked, wait.key)
             child.on_parked(child.parked.is_set())
         except JournalError as error:
             parent.fail(error)
         except ClewError as error:
             await parent.answer(wait.key, None, error={"code": error.code, "message": str(error), "details": None})
+
+    async def _adopt_or_follow(self, parent: Host, key: str, run: str, world: Surroundings) -> Host | None:
+        """The child, driven here; None where another process drove it to its end meanwhile, and the wait is answered."""
+        try:
+            return await self._runs.adopt(run, world)
+        except Conflict as conflict:
+            if conflict.code != "driven":
+                raise
+        async with aclosing(self._journal.follow(run)) as records:
+            async for _ in records:
+                pass
+        await self._answer(parent, key, run)
+        return None
 
     async def _end(self, parent: Host, key: str) -> None:
         """Nobody waits for the child any more: it is cancelled, here or by its driver."""
@@ -94,9 +125,12 @@ class Children:
                 world, _ = await self._world(parent.world, parent.child_workflow(key))
                 host = await self._runs.adopt(run, world)
             except Conflict:
-                await self._journal.put_message(run, "cancel", "", {"reason": reason, "by": by})
+                with suppress(Conflict):  # it has ended
+                    await self._journal.put_message(run, "cancel", "", {"reason": reason, "by": by})
                 return
-        await host.stop("cancelled", reason, by)
+        with suppress(Stopped):
+            await host.stop("cancelled", reason, by)
+        await host.ended.wait()
 
     async def _row(self, run: str) -> RunRow | None:
         try:

@@ -5,8 +5,9 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from clew.core.errors import Failure
@@ -60,17 +61,26 @@ class Handlers:
         alias = f"{self._alias}.{name}"
         if alias in sys.modules:
             return sys.modules[alias]
-        spec = importlib.util.spec_from_file_location(alias, path)
-        if spec is None or spec.loader is None:
+        loader = _FromSource(alias, str(path))
+        spec = importlib.util.spec_from_file_location(alias, path, loader=loader)
+        if spec is None:
             raise ImportError(f"{path} cannot be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[alias] = module
         try:
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
         except BaseException:
             del sys.modules[alias]
             raise
         return module
+
+
+class _FromSource(SourceFileLoader):
+    """Never from a cached ``.pyc``: what runs is the very source whose hash the plan records."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def is_async(handler: Handler) -> bool:

@@ -36,7 +36,7 @@ from clew.gate.door import Door, Local
 from clew.gate.effect import Drivers, Effect, Outcome
 from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock, Timer
-from clew.gate.ports.journal import Append, Journal
+from clew.gate.ports.journal import Append, Journal, RunState
 from clew.runtime.body import Body, Cut
 from clew.runtime.project import Project
 from clew.runtime.record import History
@@ -209,7 +209,7 @@ class Host:
             call()
         if self._children:
             self._look_for_gone_children()
-        self._look_whether_parked()
+        self._look_whether_parked(starting=bool(starts))
         return starts
 
     def _add(self, batch: list[Event], event: Event) -> None:
@@ -263,7 +263,7 @@ class Host:
     async def _append(self, batch: list[Event], consumed: tuple[int, ...]) -> None:
         expected = self.seq
         self.seq += len(batch)
-        state = "running" if self.machine.state == "queued" else self.machine.state
+        state = self._listed_state()
         append = Append(run=self.run, expected=expected, events=batch, epoch=self.epoch, state=state, consumed=consumed)
         try:
             await self._journal.append(append)
@@ -298,6 +298,13 @@ class Host:
             self._sweeper.cancel()
         self.ended.set()
         self.parked.set()
+
+    def _listed_state(self) -> RunState:
+        """What the run list says: a paused run in which nothing runs waits."""
+        state = self.machine.state
+        if self.machine.paused and not self._bodies and not self._entering and state not in ENDED:
+            return "waiting"
+        return "running" if state == "queued" else state
 
     def _event(self, fact: Any, payload: Any = None) -> Event:
         return Event(fact, payload, self._clock.now())
@@ -481,11 +488,11 @@ class Host:
             if self.on_child_gone:
                 self.on_child_gone(self, key)
 
-    def _look_whether_parked(self) -> None:
+    def _look_whether_parked(self, *, starting: bool = False) -> None:
         """Parked: nothing here gets on without somebody outside (a human, or whoever paused it). An overdue wait does."""
         if self.machine.state in ENDED:
             return
-        parked = not self._bodies and self._stands_still()
+        parked = not (starting or self._bodies) and self._stands_still()
         if parked != self.parked.is_set():
             (self.parked.set if parked else self.parked.clear)()
             if self.on_parked:

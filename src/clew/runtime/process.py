@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clew.core.errors import ClewError, Failure, Interrupt
+from clew.core.errors import ClewError, Failure, Interrupt, Suspended
 from clew.runtime.ctx import BodyView, Ctx
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
@@ -84,7 +84,10 @@ class _Conversation:
         try:
             await asyncio.wait({listen, self._interrupt}, return_when=asyncio.FIRST_COMPLETED)
             if self._interrupt.done():
-                raise self._interrupt.result()
+                interrupt = self._interrupt.result()
+                while isinstance(interrupt, Suspended) and self._calls and not listen.done():  # they settle first
+                    await asyncio.wait({listen, *self._calls}, return_when=asyncio.FIRST_COMPLETED)
+                raise interrupt
             return await listen
         finally:
             listen.cancel()

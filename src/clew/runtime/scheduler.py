@@ -27,7 +27,7 @@ class Scheduler:
 
     def __init__(self, journal: Journal, child_world: ChildWorld) -> None:
         self._journal = journal
-        self._children = Children(self, journal, child_world)
+        self.children = Children(self, journal, child_world)
         self.hosts: dict[str, Host] = {}
         self.watchers: list[Watcher] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -64,7 +64,7 @@ class Scheduler:
 
     async def _drive(self, host: Host, *, saved: int | None = None) -> Host:
         host.watchers = self.watchers
-        self._children.attach(host)
+        self.children.attach(host)
         self.hosts[host.run] = host
         try:
             await host.begin(saved=saved)
@@ -93,7 +93,7 @@ class Scheduler:
         except ClewError as error:
             logger.warning("run %s: %s", host.run, error)
         if host.origin.parent:
-            await self._children.ended(host)
+            await self.children.ended(host)
 
     async def let_go(self, host: Host, reason: str = "") -> None:
         """Stop driving a run that goes on later, here or elsewhere."""
@@ -103,13 +103,19 @@ class Scheduler:
 
     async def close(self) -> None:
         """Give up every run in order."""
+        while self._tasks or self.hosts:
+            tasks = list(self._tasks)
+            for task in tasks:  # first of all: what would start further child runs
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            hosts = list(self.hosts.values())
+            leaving = (self.let_go(host, "engine closed") for host in hosts)
+            for host, error in zip(hosts, await asyncio.gather(*leaving, return_exceptions=True), strict=True):
+                if error is not None:  # its lock goes with this process: others can take the run
+                    logger.warning("run %s: %s", host.run, error)
         if self._poller:
             self._poller.cancel()
-        for host in list(self.hosts.values()):
-            await self.let_go(host, "engine closed")
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, *([self._poller] if self._poller else []), return_exceptions=True)
+            await asyncio.gather(self._poller, return_exceptions=True)
 
     # -- the inbox ---------------------------------------------------------------------------------------------
 
@@ -161,8 +167,9 @@ class Scheduler:
 
         return list(await asyncio.gather(*(one(*run) for run in runs)))
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Do ``work`` beside everything else; it is cancelled when the scheduler closes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

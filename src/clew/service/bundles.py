@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from clew.core.errors import Conflict, UsageError
+from clew.core.states import ENDED
 from clew.gate.ports.journal import Bundle
+from clew.service.runs import IMPORTED, note
 from clew.service.wiring import Workspace
 from clew.stores.bundle_file import read_bundle, write_bundle
 
@@ -31,6 +33,8 @@ async def import_run(workspace: Workspace, path: Path) -> Bundle:
     """
     bundle = read_bundle(path)
     await workspace.journal.load(bundle)
+    if (await workspace.journal.row(bundle.run)).state not in ENDED:
+        await note(workspace, bundle.run, IMPORTED, workspace.settings.user)
     return bundle
 
 

@@ -16,6 +16,7 @@ import msgspec
 from clew.core.errors import ClewError
 from clew.gate.ports.journal import RunFilter
 from clew.runtime.clock import SystemClock
+from clew.service.inspect import inspect
 from clew.service.settings import Settings
 from clew.service.wiring import Workspace, open_journal, sandbox
 
@@ -175,6 +176,7 @@ async def _verified(workspace: Workspace, directory: Path) -> Check:
 async def _unfinished(workspace: Workspace) -> Check:
     rows = await workspace.journal.runs(RunFilter(states=("running",), limit=100_000))
     left = [row for row in rows if not row.owner and not row.parent]
+    left = [row for row in left[:_NEWEST] if not (await inspect(workspace, row.run)).paused] + left[_NEWEST:]
     if left:
         message = f"{len(left)} runs were interrupted and nobody drives them"
         return Check(name="runs", verdict="degraded", message=message, hint="clew resume")

@@ -1,5 +1,6 @@
 """The Python API: ``Engine`` and its async form. Each method is one use case; nothing is decided here."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -59,15 +60,16 @@ class RunResult(Mapping[str, Any]):
 
 
 class Handle:
-    """A run under way."""
+    """A run under way. One that is driven here is held by its host, so that its error is not missed."""
 
     def __init__(self, engine: "AsyncEngine", run: str) -> None:
         self._engine = engine
         self.run_id = run
+        self._host = engine.workspace.scheduler.hosts.get(run)
 
     async def result(self) -> RunResult:
         """Wait until the run has ended, however long its waits are; an answer may come from another process."""
-        host = self._engine.workspace.scheduler.hosts.get(self.run_id)
+        host = self._host
         if host is not None:
             await host.ended.wait()
             if host.error is not None:
@@ -80,7 +82,7 @@ class Handle:
 
     async def settled(self) -> RunResult:
         """Wait until the run has ended or waits for somebody outside (a human, or whoever paused it)."""
-        host = self._engine.workspace.scheduler.hosts.get(self.run_id)
+        host = self._host
         if host is not None:
             await host.settled()
             if host.error is not None:
@@ -191,8 +193,10 @@ class AsyncEngine:
         self, run: str | None = None, *, accept: bool = False, debugger: Debugger | None = None
     ) -> list[RunResult]:
         """Go on with one run, or with every interrupted one that nobody drives."""
+        if run is None:
+            await runs.end_orphans(self.workspace)
         names = [run] if run else [row.run for row in await runs.resumable(self.workspace)]
-        results: list[RunResult] = []
+        taken: list[Handle] = []
         for name in names:
             try:
                 host = await runs.resume(self.workspace, name, accept=accept, debugger=debugger)
@@ -203,8 +207,8 @@ class AsyncEngine:
             if host.machine.paused:
                 with runs.passed_on(host):
                     await host.unpause(self.settings.user)
-            results.append(await self._settle(Handle(self, name)))
-        return results
+            taken.append(Handle(self, name))
+        return list(await asyncio.gather(*(self._settle(handle) for handle in taken)))
 
     async def approve(
         self, run: str, value: Any = None, *, key: str | None = None, by: str = "", why: str = ""
@@ -229,6 +233,7 @@ class AsyncEngine:
         host = await runs.cancel(self.workspace, run, reason, self.settings.user)
         if host is not None:
             await host.ended.wait()
+            await self.workspace.scheduler.children.settled()
         return await self.result(run)
 
     # -- looking back ------------------------------------------------------------------------------------------

@@ -20,6 +20,9 @@ from clew.runtime.host import Debugger, Host, Surroundings
 from clew.runtime.order import Order
 from clew.service.wiring import Workspace, start_of
 
+IMPORTED = "imported"
+"""Name of the note that ends an imported run."""
+
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be run. ``timeout_ms`` ends the run for good; ``idempotency`` names work that is to be done only once."""
@@ -130,9 +133,29 @@ async def resume(workspace: Workspace, run: str, *, accept: bool = False, debugg
 
 
 async def resumable(workspace: Workspace) -> list[RunRow]:
-    """Runs that have not ended, oldest first; not the queued ones, nor child runs. A living process may drive them."""
+    """Runs that have not ended, oldest first; a living process may drive them.
+
+    Not the queued ones, nor child runs (their parents see to them), nor runs that were imported: what they did was done elsewhere,
+    and may be going on there. Those are resumed by name.
+    """
     rows = await workspace.journal.runs(RunFilter(states=("running", "waiting"), limit=100_000))
-    return [r for r in reversed(rows) if not r.parent]
+    own = [r for r in reversed(rows) if not r.parent]
+    return [r for r in own if not await _imported(workspace, r)]
+
+
+async def _imported(workspace: Workspace, row: RunRow) -> bool:
+    last = (await workspace.journal.read(row.run, row.head.seq - 1))[-1].event.fact
+    return isinstance(last, Noted) and last.name == IMPORTED
+
+
+async def end_orphans(workspace: Workspace) -> None:
+    """Cancel child runs whose parents have ended without them: the process died between the two."""
+    rows = await workspace.journal.runs(RunFilter(states=("running", "waiting"), limit=100_000))
+    for row in rows:
+        if row.parent and (await workspace.journal.row(row.parent.partition(":")[0])).state in ENDED:
+            host = await cancel(workspace, row.run, "its parent has ended", row.parent.partition(":")[0])
+            if host is not None:
+                await host.ended.wait()
 
 
 async def tell(workspace: Workspace, run: str, kind: MessageKind, key: str, body: dict[str, Any]) -> Host | None:

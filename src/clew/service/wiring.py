@@ -45,7 +45,8 @@ class Workspace:
         self.owner = f"p{secrets.token_hex(4)}"
         self.journal, self.blobs = open_journal(settings, self.clock, create=create)
         self.scheduler = Scheduler(self.journal, self._child_world)
-        self.redactor = Redactor(fields=settings.redact_fields, prefixes=settings.redact_prefixes)
+        self._secrets: set[str] = set()
+        self.redactor = self._new_redactor()
         self._worlds: dict[tuple[str, str], Surroundings] = {}
         self._addresses: dict[int, tuple[Plan, str]] = {}
         """By identity, with the plan itself, so that the identity stays its own."""
@@ -59,6 +60,7 @@ class Workspace:
 
     async def world(self, plan: Plan, directory: Path) -> Surroundings:
         """What drives runs of this plan, with the plan recorded as a blob."""
+        self._learn_secrets(plan)
         known = self._addresses.get(id(plan))
         if known is None:
             known = self._addresses[id(plan)] = plan, await self.blobs.put(msgspec.json.encode(plan))
@@ -66,7 +68,20 @@ class Workspace:
 
     async def recorded_plan(self, address: str) -> Plan:
         """The plan that a run was started with."""
-        return _plans.decode(await self.blobs.get(address))
+        plan = _plans.decode(await self.blobs.get(address))
+        self._learn_secrets(plan)
+        return plan
+
+    def _learn_secrets(self, plan: Plan) -> None:
+        """What the plan's credentials are is masked wherever a value is shown."""
+        new = set(secrets_of(plan)) - self._secrets
+        if new:
+            self._secrets |= new
+            self.redactor = self._new_redactor()
+
+    def _new_redactor(self) -> Redactor:
+        settings = self.settings
+        return Redactor(fields=settings.redact_fields, prefixes=settings.redact_prefixes, values=sorted(self._secrets))
 
     async def recorded_world(self, address: str, directory: Path) -> Surroundings:
         return self._world(address, await self.recorded_plan(address), directory)

@@ -162,6 +162,8 @@ class Artifacts:
         if isinstance(fact, NodeCompleted):
             kind, name = "node_output", fact.node
         elif isinstance(fact, EffectFinished) and fact.status == "ok" and fact.kind not in ("human", "timer", "child"):
+            if fact.kind == "clock":
+                return
             kind, name = f"{fact.kind}_result", fact.name
         else:
             return

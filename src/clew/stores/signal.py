@@ -1,7 +1,7 @@
 """Waking those who follow a run: at once on local appends, by polling on those of other processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from clew.core.events import RunFinished
 from clew.gate.ports.clock import Clock
@@ -60,7 +60,7 @@ async def follow(
     after: int,
     version: Callable[[], int],
     changed: Callable[[int], Awaitable[None]],
-) -> AsyncIterator[Record]:
+) -> AsyncGenerator[Record]:
     """Records as they come, until RunFinished. ``changed(version)`` returns when there may be more than at that version."""
     while True:
         seen = version()

@@ -7,50 +7,8 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
+from clew.agents.code.kinds import CONTAINERS, NUMBER, SEQUENCE, TRUTH, evidence, kind_of_value
 from clew.agents.code.source import FUNCTIONS, Source
-
-NUMBER = "number"
-SEQUENCE = "sequence"
-SET = "set"
-MAPPING = "mapping"
-TEXT = "text"
-TRUTH = "truth"
-CALLABLE = "callable"
-OBJECT = "object"
-
-_RESULTS = {
-    **dict.fromkeys(("len", "int", "sum", "abs", "ord", "round", "float", "pow", "divmod", "count", "index"), NUMBER),
-    **dict.fromkeys(("list", "sorted", "tuple", "deque", "range", "reversed", "split", "enumerate", "zip"), SEQUENCE),
-    **dict.fromkeys(("set", "frozenset"), SET),
-    **dict.fromkeys(("dict", "defaultdict", "Counter", "OrderedDict"), MAPPING),
-    **dict.fromkeys(("str", "repr", "join", "strip", "lower", "upper", "format", "chr"), TEXT),
-    **dict.fromkeys(("bool", "isinstance", "any", "all", "startswith", "endswith"), TRUTH),
-}
-_METHODS = {
-    **dict.fromkeys(("append", "extend", "insert", "pop", "popleft", "appendleft", "sort", "reverse"), SEQUENCE),
-    **dict.fromkeys(("add", "discard", "union", "intersection", "difference"), SET),
-    **dict.fromkeys(("get", "items", "keys", "values", "setdefault"), MAPPING),
-    **dict.fromkeys(("lower", "upper", "strip", "split", "startswith", "endswith", "join", "format"), TEXT),
-}
-_DISPLAYS: tuple[tuple[tuple[type[ast.expr], ...], str], ...] = (
-    ((ast.List, ast.ListComp, ast.Tuple, ast.GeneratorExp), SEQUENCE),
-    ((ast.Set, ast.SetComp), SET),
-    ((ast.Dict, ast.DictComp), MAPPING),
-    ((ast.JoinedStr,), TEXT),
-    ((ast.Compare, ast.BoolOp), TRUTH),
-)
-_CONTAINERS = {SEQUENCE, SET, MAPPING, TEXT}
-
-
-def call_name(node: ast.expr) -> str:
-    """``f`` of ``f(...)`` and of ``x.f(...)``; empty for anything else."""
-    if isinstance(node, ast.Call):
-        function = node.func
-        if isinstance(function, ast.Name):
-            return function.id
-        if isinstance(function, ast.Attribute):
-            return function.attr
-    return ""
 
 
 class Context:
@@ -175,7 +133,7 @@ class Context:
         if self.function is not None:
             around.extend(n for n in self.source.ancestors(self.function) if isinstance(n, (*FUNCTIONS, ast.Module)))
         for node in ast.walk(around[-1]):
-            for name, kind in _evidence(node):
+            for name, kind in evidence(node):
                 found.setdefault(name, set()).add(kind)
         return found
 
@@ -183,7 +141,7 @@ class Context:
         """Likely kinds of an expression; empty when nothing is known."""
         if isinstance(node, ast.Name):
             return self.kinds.get(node.id, set())
-        kind = _kind_of_value(node)
+        kind = kind_of_value(node)
         if kind:
             return {kind}
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
@@ -213,7 +171,7 @@ class Context:
             return 0.6
         if a & b:
             return 1.0
-        return 0.3 if a & _CONTAINERS and b & _CONTAINERS else 0.15
+        return 0.3 if a & CONTAINERS and b & CONTAINERS else 0.15
 
     def _own_nodes(self) -> Iterator[ast.AST]:
         """Nodes of this function but not of functions inside it."""
@@ -243,76 +201,3 @@ def _bound(nodes: Iterator[ast.AST], *, deep: bool = True) -> Iterator[str]:
         elif not deep and isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             yield from (target.id for target in targets if isinstance(target, ast.Name))
-
-
-def _kind_of_value(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant):
-        table: dict[type, str] = {int: NUMBER, float: NUMBER, str: TEXT, bytes: TEXT, bool: TRUTH}
-        return table.get(type(node.value), "")
-    for kinds, kind in _DISPLAYS:
-        if isinstance(node, kinds):
-            return kind
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Sub, ast.FloorDiv, ast.Div, ast.Pow)):
-        return NUMBER
-    return _RESULTS.get(call_name(node), "")
-
-
-def _evidence(node: ast.AST) -> Iterator[tuple[str, str]]:
-    match node:
-        case ast.Assign(targets=targets, value=value):
-            yield from ((t.id, kind) for t in targets if isinstance(t, ast.Name) and (kind := _kind_of_value(value)))
-        case ast.AugAssign(target=ast.Name(id=name), value=value):
-            yield name, _kind_of_value(value) or NUMBER
-        case ast.For(target=target, iter=iterable):
-            yield from _loop_evidence(target, iterable)
-        case ast.comprehension(target=target, iter=iterable):
-            yield from _loop_evidence(target, iterable)
-        case ast.BinOp(left=left, op=ast.Sub() | ast.FloorDiv() | ast.Div(), right=right):
-            yield from ((n.id, NUMBER) for n in (left, right) if isinstance(n, ast.Name))
-        case ast.BinOp(left=left, op=ast.Add() | ast.Mod() | ast.Mult(), right=right):
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, ast.Name) and (kind := _kind_of_value(other)):
-                    yield one.id, kind
-        case ast.Compare():
-            yield from _comparison_evidence(node)
-        case ast.Subscript(value=value, slice=index):
-            if isinstance(value, ast.Name):
-                yield value.id, SEQUENCE
-            if isinstance(index, ast.Name):
-                yield index.id, NUMBER
-        case ast.Call():
-            yield from _call_evidence(node)
-        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-            yield name, _METHODS.get(attribute, OBJECT)
-        case _:
-            return
-
-
-def _loop_evidence(target: ast.expr, iterable: ast.expr) -> Iterator[tuple[str, str]]:
-    if isinstance(iterable, ast.Name):
-        yield iterable.id, SEQUENCE
-    name = call_name(iterable)
-    if name == "range" and isinstance(target, ast.Name):
-        yield target.id, NUMBER
-    if name == "enumerate" and isinstance(target, ast.Tuple) and isinstance(target.elts[0], ast.Name):
-        yield target.elts[0].id, NUMBER
-
-
-def _comparison_evidence(node: ast.Compare) -> Iterator[tuple[str, str]]:
-    sides = [node.left, *node.comparators]
-    for one, operator, other in zip(sides, node.ops, sides[1:], strict=False):
-        if isinstance(operator, (ast.In, ast.NotIn)):
-            if isinstance(other, ast.Name):
-                yield other.id, SET
-        elif not isinstance(operator, (ast.Is, ast.IsNot)):
-            for a, b in ((one, other), (other, one)):
-                if isinstance(a, ast.Name) and (kind := _kind_of_value(b)):
-                    yield a.id, kind
-
-
-def _call_evidence(node: ast.Call) -> Iterator[tuple[str, str]]:
-    if isinstance(node.func, ast.Name):
-        yield node.func.id, CALLABLE
-        wanted = {"len": SEQUENCE, "range": NUMBER, "sorted": SEQUENCE, "sum": SEQUENCE, "enumerate": SEQUENCE}
-        if kind := wanted.get(node.func.id):
-            yield from ((a.id, kind) for a in node.args if isinstance(a, ast.Name))

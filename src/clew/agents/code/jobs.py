@@ -18,124 +18,28 @@ from typing import Any
 import msgspec
 
 from clew.agents.code import interpreter as interpreters
-from clew.agents.code import workspace
+from clew.agents.code import runs, workspace
 from clew.agents.code.diff import unified
-from clew.agents.code.interpreter import Interpreter
 from clew.agents.code.localise import Spectrum, Suspect, rank
 from clew.agents.code.mutate import Candidate, apply, candidates
 from clew.agents.code.ranges import packed, unpacked
+from clew.agents.code.records import Change, Located, Request, Session, Suite, Test
 from clew.agents.code.runner.scope import editable, split_node_id
-from clew.agents.code.workspace import Task
-from clew.core.errors import Failure
-from clew.gate.ports.sandbox import MIB, SandboxBackend
+from clew.core.errors import Failure, UsageError
+from clew.gate.ports.sandbox import SandboxBackend
 
 FAILING = ("failed", "timeout")
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """``tests``: node ids (or files) to repair; empty for all that fail. Times in seconds."""
-
-    repo: str
-    python: str | None = None
-    tests: tuple[str, ...] = ()
-    test_timeout: float = 5.0
-    suite_timeout: float = 300.0
-    workers: int = 2
-    batch_time: float = 60.0
-    lines: int = 250
-    """Most suspicious lines that are searched."""
-
-
-class Test(msgspec.Struct, frozen=True):
-    """One test as the runner saw it; ``frames`` of its traceback in the repository."""
-
-    id: str
-    outcome: str
-    took: float = 0.0
-    message: str = ""
-    frames: list[tuple[str, int]] = []
-    collect: bool = False
-
-
-class Session(msgspec.Struct, frozen=True):
-    """The runner's answer to a ``session`` task."""
-
-    tests: list[Test]
-    complete: bool
-    not_run: list[str]
-    python: str
-    output: str = ""
-    rootdir: str = ""
-    inifile: str = ""
-    version: str = ""
-    coverage: Spectrum | None = None
-    import_lines: dict[str, list[int]] = {}
-
-
-class Batched(msgspec.Struct, frozen=True):
-    """The runner's answer to a ``batch`` task."""
-
-    verdicts: list[str | None]
-    seconds: float
-
-
-class Suite(msgspec.Struct, frozen=True):
-    """What ``run_suite`` found; the other jobs are given it back."""
-
-    repo: str
-    digest: str
-    interpreter: Interpreter
-    rootdir: str
-    inifile: str
-    failing: list[str]
-    others: list[str]
-    """Tests that fail too but were not asked for."""
-    passed: int
-    failed: int
-    skipped: int
-    slowest: float
-    seconds: float
-    seconds_passed: float
-    messages: dict[str, str]
-    hanging: list[str]
-    pytest: str = ""
-
-
-class Located(msgspec.Struct, frozen=True):
-    """What ``locate`` found: suspects, and the tests that run them (group: numbers in ``tests``, as ranges)."""
-
-    targets: list[str]
-    set_aside: list[str]
-    tests: list[str]
-    groups: list[str]
-    suspects: list[Suspect]
-    import_lines: dict[str, str]
-    files: list[str]
-    target_seconds: float
-    seconds: float
-    candidates: int
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A verified edit; ``before`` and ``after`` are SHA-256 digests of the file."""
-
-    file: str
-    start: int
-    end: int
-    text: str
-    before: str
-    after: str
-
-
 async def run_suite(backend: SandboxBackend, request: dict[str, Any]) -> dict[str, Any]:
-    """Run the whole suite as it is. Raises Failure ``no_tests`` when pytest found none, ``suite`` when it broke down."""
+    """Run the whole suite as it is. Raises what ``runs.first_session`` does."""
     wanted = msgspec.convert(request, Request)
     repo = workspace.repository(wanted.repo)
     interpreter = await interpreters.inspect(backend, repo, wanted.python)
-    session = await _session(backend, wanted, (repo, interpreter), {})
-    if not session.tests:
-        tail = session.output.strip()[-1500:]
-        raise Failure(f"pytest found no tests in {repo}: {tail}", code="no_tests")
+    session, settings = await runs.first_session(backend, wanted, (repo, interpreter))
+    unknown = [name for name in wanted.tests if not any(_chosen(t.id, (name,)) for t in session.tests)]
+    if unknown:
+        raise UsageError(f"tests: {unknown[0]}: no test of {repo} has this id or file")
     failing = [t for t in session.tests if t.outcome in FAILING]
     failing_ids = [t.id for t in failing if _chosen(t.id, wanted.tests)]
     suite = Suite(
@@ -153,6 +57,7 @@ async def run_suite(backend: SandboxBackend, request: dict[str, Any]) -> dict[st
         messages={t.id: t.message for t in failing[:20]},
         hanging=[t.id for t in failing if t.outcome == "timeout"],
         pytest=session.version,
+        **settings,
     )
     return msgspec.to_builtins(suite)
 
@@ -165,26 +70,29 @@ async def locate(backend: SandboxBackend, request: dict[str, Any], suite: dict[s
     """
     wanted, known = msgspec.convert(request, Request), msgspec.convert(suite, Suite)
     repo = _unchanged(known)
-    session = await _session(backend, wanted, (repo, known.interpreter), {"coverage": True}, known)
+    tracing = {**runs.told(known), "coverage": True, "hanging": known.hanging}
+    session = await runs.suite_session(backend, wanted, (repo, known.interpreter), tracing)
     spectrum = session.coverage or Spectrum({}, [])
-    test_files = frozenset(split_node_id(t.id)[0] for t in session.tests)
+    test_files = frozenset(runs.file_of(t) for t in session.tests if t.written)
     spectrum = Spectrum({f: ls for f, ls in spectrum.lines.items() if editable(f, test_files)}, spectrum.groups)
     covering = {i for lines in spectrum.lines.values() for g in lines.values() for i in spectrum.groups[g][0]}
     names = set(known.failing)
     again = [i for i, t in enumerate(session.tests) if t.id in names and t.outcome in FAILING]
-    targets = [i for i in again if i in covering or session.tests[i].collect]
+    reasons = {t.id: _why_not(t, i in covering) for i, t in enumerate(session.tests)}
+    targets = [i for i in again if not reasons[session.tests[i].id]]
+    chosen = {session.tests[i].id for i in targets}
     frames = [session.tests[i].frames for i in targets]
     suspects = rank(spectrum, frames, targets)[: wanted.lines]
     groups, suspects = _compact(suspects, spectrum)
     located = Located(
         targets=[session.tests[i].id for i in targets],
-        set_aside=sorted(names - {session.tests[i].id for i in targets}),
+        set_aside={name: reasons.get(name) or "it was not run again" for name in sorted(names - chosen)},
         tests=[t.id for t in session.tests],
         groups=groups,
         suspects=suspects,
         import_lines={f: packed(lines) for f, lines in session.import_lines.items() if f in spectrum.lines},
         files=sorted(test_files),
-        target_seconds=sum(_target_time(session.tests[i], known) for i in targets) + known.slowest,
+        target_seconds=sum(runs.target_time(session.tests[i], known) for i in targets) + known.slowest,
         seconds=_seconds(session),
         candidates=0,
     )
@@ -209,12 +117,11 @@ async def evaluate(
     repo = _unchanged(known)
     start, count = batch["start"], batch["count"]
     chosen = _candidates(repo, where)[start : start + count]
-    entries = [_entry(candidate) for candidate in chosen]
+    entries = [runs.entry(candidate) for candidate in chosen]
     if start == 0 and entries:
         entries.append({**entries[0], "text": "", "start": 0, "end": 0, "owner": None})
-    spec = _batch_spec(wanted, known, where, entries)
-    task = Task("batch", spec, wanted.batch_time + 4 * (spec["cold_limit"] + spec["covering_limit"]) + 30)
-    answer = msgspec.convert(await workspace.run(backend, repo, known.interpreter, task), Batched)
+    spec = runs.batch_spec(wanted, known, where, entries)
+    answer = await runs.batch(backend, (repo, known.interpreter), wanted, spec)
     verdicts = answer.verdicts[: len(chosen)]
     alone = not {"passed", "regressed"} & set(answer.verdicts[len(chosen) :])
     return {"verdicts": verdicts, "seconds": answer.seconds, "alone": alone}
@@ -233,7 +140,8 @@ async def verify(
     candidate = _candidates(repo, where)[chosen]
     before = (repo / candidate.path).read_bytes()
     after = apply(before, candidate)
-    session = await _session(backend, wanted, (repo, known.interpreter), {}, known, {candidate.path: after})
+    place = (repo, known.interpreter)
+    session = await runs.suite_session(backend, wanted, place, runs.told(known), {candidate.path: after})
     failing = [t.id for t in session.tests if t.outcome in FAILING]
     allowed = {*where.set_aside, *known.others}
     passed = {t.id for t in session.tests if t.outcome == "passed"}
@@ -286,26 +194,15 @@ def _unchanged(suite: Suite) -> Path:
     return repo
 
 
-async def _session(
-    backend: SandboxBackend,
-    request: Request,
-    place: tuple[Path, Interpreter],
-    more: dict[str, Any],
-    suite: Suite | None = None,
-    changed: dict[str, bytes] | None = None,
-) -> Session:
-    tracing = bool(more.get("coverage"))
-    spec: dict[str, Any] = {
-        "test_limit": request.test_timeout * (3 if tracing else 1),
-        "hung_limit": 0.5,
-        "factor": 10.0,
-        "wall": request.suite_timeout * (2 if tracing else 1),
-        **more,
-    }
-    if suite is not None:
-        spec |= {"rootdir": suite.rootdir, "inifile": suite.inifile, "hanging": suite.hanging if tracing else []}
-    answer = await workspace.run(backend, *place, Task("session", spec, spec["wall"] + 30), changed)
-    return msgspec.convert(answer, Session)
+def _why_not(test: Test, runs_code: bool) -> str:
+    """Why a failing test cannot tell good candidates from bad ones; empty when it can."""
+    if test.outcome not in FAILING:
+        return "it did not fail when it was run again"
+    if test.missing:
+        return f"the interpreter has no module {test.missing}"
+    if test.network:
+        return "it asks for a network socket, which the sandbox refuses"
+    return "" if runs_code else "it runs no code of the repository that may be edited, at least not in its own process"
 
 
 def _counts(session: Session) -> dict[str, int]:
@@ -325,12 +222,6 @@ def _chosen(node_id: str, wanted: tuple[str, ...]) -> bool:
     return not wanted or any(
         node_id == w or node_id.startswith((w + "::", w + "[", w.rstrip("/") + "/")) for w in wanted
     )
-
-
-def _target_time(test: Test, suite: Suite) -> float:
-    """Seconds a target may take once it passes: at least what a passing test takes on average, for it failed early."""
-    usual = suite.seconds_passed / max(1, suite.passed)
-    return usual if test.outcome == "timeout" else max(test.took, usual)
 
 
 def _compact(suspects: list[Suspect], spectrum: Spectrum) -> tuple[list[str], list[Suspect]]:
@@ -355,38 +246,3 @@ def _candidates(repo: Path, located: Located) -> list[Candidate]:
 def _candidates_of(files: tuple[tuple[str, bytes], ...], key: bytes) -> list[Candidate]:
     suspects, import_lines = msgspec.json.decode(key, type=tuple[list[Suspect], dict[str, str]])
     return candidates(dict(files), suspects, {file: unpacked(text) for file, text in import_lines.items()})
-
-
-def _entry(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "path": candidate.path,
-        "start": candidate.start,
-        "end": candidate.end,
-        "text": candidate.text,
-        "owner": candidate.owner,
-        "group": candidate.group,
-    }
-
-
-def _batch_spec(request: Request, suite: Suite, located: Located, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything the runner needs. The last group is the union: tests for changes that any of them may see."""
-    groups = [unpacked(group) for group in located.groups]
-    union = sorted({index for group in groups for index in group})
-    for entry in entries:
-        entry["group"] = entry["group"] if entry["group"] >= 0 else len(groups)
-    limit = 0.3 + 5 * located.target_seconds
-    return {
-        "rootdir": suite.rootdir,
-        "inifile": suite.inifile,
-        "candidates": entries,
-        "targets": located.targets,
-        "tests": located.tests,
-        "groups": [*groups, union],
-        "files": located.files,
-        "workers": request.workers,
-        "limit": limit,
-        "cold_limit": limit + 10.0,
-        "covering_limit": 1.0 + 3 * suite.seconds_passed,
-        "memory": 1024 * MIB,
-        "wall": request.batch_time,
-    }

@@ -42,10 +42,16 @@ def repository(path: str) -> Path:
     return repo
 
 
+def holds(repo: Path, name: str) -> bool:
+    """Whether ``name`` is a file of the repository: no link, and nowhere else."""
+    path = repo / name
+    return not path.is_symlink() and path.is_file() and path.resolve().is_relative_to(repo)
+
+
 def inside(repo: Path, name: str) -> Path:
     """The file ``name`` of the repository. Raises UsageError when it leaves it, or is a link or no file."""
     path = repo / name
-    if path.is_symlink() or not path.is_file() or not path.resolve().is_relative_to(repo):
+    if not holds(repo, name):
         raise UsageError(f"{name}: not a file of {repo}")
     return path
 

@@ -7,7 +7,7 @@ Contract (tests/contracts/test_journal.py holds every driver to it):
 - Projections are written in the transaction of the events they read.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -145,7 +145,7 @@ class Journal(Protocol):
         """Events ``after < seq <= upto`` in order. Raises NotFound for an unknown run."""
         ...
 
-    def follow(self, run: str, after: int = 0) -> AsyncIterator[Record]:
+    def follow(self, run: str, after: int = 0) -> AsyncGenerator[Record]:
         """Events as they come, also those of other processes; ends after ``RunFinished``."""
         ...
 

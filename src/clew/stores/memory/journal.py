@@ -1,7 +1,7 @@
 """The memory journal: appends cost next to nothing; hashes, rows and projections are computed when they are asked for."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 from clew.core.codec import decode_payload
@@ -135,7 +135,7 @@ class MemoryJournal:
         """See the port."""
         return self._find(run).records(after, upto)
 
-    def follow(self, run: str, after: int = 0) -> AsyncIterator[Record]:
+    def follow(self, run: str, after: int = 0) -> AsyncGenerator[Record]:
         """See the port."""
 
         async def changed(_: int) -> None:

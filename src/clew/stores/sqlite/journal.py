@@ -6,10 +6,12 @@ the same turn of the event loop, they are collected until its next turn and writ
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from clew.core.errors import Conflict, JournalError
 from clew.gate.ports.clock import Clock
@@ -145,7 +147,7 @@ class SqliteJournal:
         """See the port."""
         return self._do(lambda: records(self._connection, run, after, upto))
 
-    def follow(self, run: str, after: int = 0) -> AsyncIterator[Record]:
+    def follow(self, run: str, after: int = 0) -> AsyncGenerator[Record]:
         """See the port. Local appends wake at once, those of other processes are looked for every 100 ms."""
         return follow(lambda after: self.read(run, after), lambda: self.row(run), after, self._version, self._changed)
 
@@ -158,11 +160,16 @@ class SqliteJournal:
 
     async def row(self, run: str) -> RunRow:
         """See the port."""
-        return self._do(lambda: run_row(self._connection, run)[0])
+        return self._living(self._do(lambda: [run_row(self._connection, run)[0]]))[0]
 
     async def runs(self, where: RunFilter) -> list[RunRow]:
         """See the port."""
-        return self._do(lambda: list_runs(self._connection, where))
+        return self._living(self._do(lambda: list_runs(self._connection, where)))
+
+    def _living(self, rows: list[RunRow]) -> list[RunRow]:
+        """A run whose driver died is driven by nobody, whatever its row says until somebody claims it."""
+        dead = {owner for owner in {row.owner for row in rows if row.owner} if not self._owner.alive(owner)}
+        return [msgspec.structs.replace(row, owner="") if row.owner in dead else row for row in rows] if dead else rows
 
     async def claim(self, run: str) -> int:
         """See the port."""

@@ -1,5 +1,6 @@
 import importlib.util
 import sys
+import threading
 
 import pytest
 
@@ -28,11 +29,12 @@ def module(tmp_path):
 
 @pytest.fixture
 def tracer(tmp_path):
-    before = sys.gettrace()
+    before, threads = sys.gettrace(), threading.gettrace()
     made = Tracer(str(tmp_path))
     yield made
     made.stop()
     sys.settrace(before)
+    threading.settrace(threads)
 
 
 def test_lines_between_two_takes(module, tracer):

@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from clew.agents.code.context import NUMBER, SEQUENCE, SET, TEXT, Context, call_name
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import NUMBER, SEQUENCE, SET, TEXT, call_name
 from clew.agents.code.source import Mutation
 
 FAMILY = "call"

@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from clew.agents.code.context import NUMBER, Context
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import NUMBER
 from clew.agents.code.source import Mutation
 
 FAMILY = "constant"

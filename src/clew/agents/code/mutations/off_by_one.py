@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from clew.agents.code.context import NUMBER, Context, call_name
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import NUMBER, call_name
 from clew.agents.code.source import ATOMS, Mutation
 
 FAMILY = "off by one"

@@ -5,7 +5,8 @@ import io
 import tokenize
 from collections.abc import Iterator
 
-from clew.agents.code.context import TEXT, Context
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import TEXT
 from clew.agents.code.source import Mutation, Source
 
 FAMILY = "operator"

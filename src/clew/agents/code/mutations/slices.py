@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from clew.agents.code.context import CALLABLE, MAPPING, NUMBER, SEQUENCE, TEXT, TRUTH, Context, call_name
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import CALLABLE, MAPPING, NUMBER, SEQUENCE, TEXT, TRUTH, call_name
 from clew.agents.code.source import Mutation
 
 FAMILY = "slice"

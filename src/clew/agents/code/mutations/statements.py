@@ -4,7 +4,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from clew.agents.code.context import NUMBER, SEQUENCE, SET, Context
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import NUMBER, SEQUENCE, SET
 from clew.agents.code.source import FUNCTIONS, Mutation, Source
 
 FAMILY = "statement"

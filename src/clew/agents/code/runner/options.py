@@ -1,13 +1,20 @@
 """How pytest is called: the repository's own configuration, minus what would break order, isolation or tracing."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
 
 def pytest_arguments(spec: Dict[str, Any]) -> List[str]:
-    """Arguments that go before the paths. ``spec`` may name ``rootdir`` and ``inifile`` found by an earlier session."""
+    """Arguments that go before the paths. ``spec`` may name ``rootdir`` and ``inifile`` found by an earlier session.
+
+    ``plugins: false`` leaves off the plugins that the interpreter has installed, and everything that is said to them.
+    """
+    plugins = spec.get("plugins", True)
+    if not plugins:
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     arguments = [
         "-q",
         "--tb=short",
@@ -18,11 +25,11 @@ def pytest_arguments(spec: Dict[str, Any]) -> List[str]:
         *("-p", "no:randomly"),
         *("-p", "no:random_order"),
     ]
-    if importlib.util.find_spec("xdist"):
+    if plugins and importlib.util.find_spec("xdist"):
         arguments.append("-n0")
-    if importlib.util.find_spec("pytest_cov"):
+    if plugins and importlib.util.find_spec("pytest_cov"):
         arguments.append("--no-cov")
-    if importlib.util.find_spec("hypothesis"):
+    if plugins and importlib.util.find_spec("hypothesis"):
         arguments.append("--hypothesis-seed=0")
     root = Path(spec["root"])
     if spec.get("rootdir"):

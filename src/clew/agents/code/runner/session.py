@@ -6,167 +6,18 @@ killed with its process, and a new child goes on with the tests that remain.
 
 import json
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set
+from typing import Any, Dict, FrozenSet, List, Optional, Set
 
 import pytest
 
 from .children import Child, silence, spawn, wait_any
 from .options import prepare_path, pytest_arguments
-from .tracer import Tracer, frames_below
+from .recorder import Limits, Recorder
 
-Wrapper = Generator[None, Any, None]
 GRACE = 2.0
-MESSAGE = 300
-
-
-class TimeLimit(BaseException):
-    """A test has used up its time. Not an Exception, so that code under test rarely swallows it."""
-
-
-class Limits:
-    """Time allowed to one test: ``first`` until one has hung, then little more than the slowest that passed took."""
-
-    def __init__(self, first: float, later: float, factor: float) -> None:
-        self.first = first
-        self.later = later
-        self.factor = factor
-        self.hung = False
-        self.slowest = 0.0
-
-    def of(self, _node_id: str) -> float:
-        if not self.hung:
-            return self.first
-        return min(self.first, max(self.later, self.factor * self.slowest))
-
-
-class Recorder:
-    """A pytest plugin that reports every step as one JSON line on ``pipe``."""
-
-    def __init__(self, spec: Dict[str, Any], pipe: int, skip: FrozenSet[str], limits: Limits) -> None:
-        self.pipe = pipe
-        self.skip = skip
-        self.only: Optional[Set[str]] = set(spec["tests"]) if spec.get("tests") else None
-        self.limits = limits
-        self.known_slow: FrozenSet[str] = frozenset(spec.get("hanging", ()))
-        self.root = spec["root"]
-        self.tracer = Tracer(self.root)
-        self.tracing = bool(spec.get("coverage"))
-        self.failure: Dict[str, Any] = {}
-        self.outcome = ""
-        self.began = 0.0
-        if self.tracing:
-            self.tracer.start()
-
-    def tell(self, **event: Any) -> None:
-        data = (json.dumps(event, separators=(",", ":")) + "\n").encode("utf-8", "surrogateescape")
-        while data:
-            data = data[os.write(self.pipe, data) :]
-
-    def lines(self) -> Dict[str, List[int]]:
-        return {path: sorted(lines) for path, lines in self.tracer.take().items()} if self.tracing else {}
-
-    @pytest.hookimpl
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed:
-            text = str(report.longrepr)
-            self.tell(e="broken", id=report.nodeid, message=text[-MESSAGE:], frames=[])
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
-        self.collected = [item.nodeid for item in items]
-        items[:] = [i for i in items if i.nodeid not in self.skip and (self.only is None or i.nodeid in self.only)]
-
-    @pytest.hookimpl
-    def pytest_collection_finish(self, session: Any) -> None:
-        config = session.config
-        self.tell(
-            e="collected",
-            ids=[i for i in self.collected if self.only is None or i in self.only],
-            rootdir=self._below_root(getattr(config, "rootpath", None) or config.rootdir),
-            inifile=self._below_root(getattr(config, "inipath", None) or getattr(config, "inifile", None)),
-            version=pytest.__version__,
-            lines=self.lines(),
-        )
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item: Any) -> Wrapper:
-        limit = self.limits.of(item.nodeid)
-        if item.nodeid in self.known_slow:
-            limit = min(limit, self.limits.later)
-        self.tell(e="start", id=item.nodeid, limit=limit)
-        self.failure, self.began, self.limit = {}, time.monotonic(), limit
-        self._set_outcome("passed")
-        if self.tracing:
-            self.tracer.start()
-        yield
-        took = time.monotonic() - self.began
-        if self.outcome == "passed":
-            self.limits.slowest = max(self.limits.slowest, took)
-        if self.outcome == "timeout":
-            self.limits.hung = True
-        self.tell(
-            e="end", id=item.nodeid, outcome=self.outcome, took=round(took, 4), lines=self.lines(), **self.failure
-        )
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_setup(self) -> Wrapper:
-        self._arm()
-        yield
-        self._disarm()
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_call(self) -> Wrapper:
-        self._arm()
-        yield
-        self._disarm()
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_teardown(self) -> Wrapper:
-        self._arm()
-        yield
-        self._disarm()
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, call: Any) -> Wrapper:
-        outcome = yield
-        report = outcome.get_result()
-        if report.failed:
-            excinfo = call.excinfo
-            if self.outcome != "timeout":
-                self.outcome = "timeout" if excinfo is not None and excinfo.type is TimeLimit else "failed"
-            if excinfo is not None and not self.failure:
-                message = excinfo.type.__name__ + ": " + _text(excinfo.value)
-                self.failure = {"message": message[:MESSAGE], "frames": frames_below(self.tracer, excinfo.tb)}
-        elif report.skipped and self.outcome == "passed":
-            self.outcome = "skipped"
-
-    def _set_outcome(self, outcome: str) -> None:
-        self.outcome = outcome
-
-    def _below_root(self, path: Any) -> str:
-        """Relative to the workspace, whose own place differs from one sandbox to another; empty for none."""
-        return os.path.relpath(str(path), self.root) if path else ""
-
-    def _arm(self) -> None:
-        signal.signal(signal.SIGALRM, self._expired)
-        signal.setitimer(signal.ITIMER_REAL, max(0.01, self.began + self.limit - time.monotonic()))
-
-    def _disarm(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-    def _expired(self, *_: Any) -> None:
-        raise TimeLimit(f"over {self.limit:g} s")
-
-
-def _text(value: BaseException) -> str:
-    try:
-        return str(value)
-    except Exception:  # an exception whose own text fails is still a failure of the test
-        return "(no text)"
 
 
 class Log:
@@ -192,6 +43,7 @@ class Log:
                 self.import_lines.setdefault(path, set()).update(lines)
             self.meta = {key: event[key] for key in ("rootdir", "inifile", "version")}
         elif kind == "broken":
+            self.lines.setdefault(event["id"], event.pop("lines"))
             self.broken[event["id"]] = {"outcome": "failed", "took": 0.0, "collect": True, **event}
         elif kind == "start":
             self.current, self.limit = event["id"], event["limit"]

@@ -1,0 +1,49 @@
+"""The command table: what there is and where it lies. Modules are loaded when a command is used, never for ``clew --help``."""
+
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """``summary`` is what ``clew --help`` says; a test holds it equal to the command's own first line."""
+
+    section: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "new": Entry("Projects", "Write a new project into a directory."),
+    "check": Entry("Projects", "Check a project's manifests; print every problem with its place."),
+    "graph": Entry("Projects", "Draw a project's workflow as text or Mermaid."),
+    "schema": Entry("Projects", "Print the JSON Schema of a manifest, for editors."),
+    "run": Entry("Runs", "Run a project to its end, or until a human is needed."),
+    "resume": Entry("Runs", "Go on with an interrupted, paused or waiting run, or with all interrupted ones."),
+    "cancel": Entry("Runs", "End a run now."),
+    "approve": Entry("Runs", "Agree to what a run asks, or answer its question; the run goes on."),
+    "reject": Entry("Runs", "Refuse what a run asks; the run goes on."),
+    "queue": Entry("Runs", "List, fill or drive the queue of runs."),
+    "runs": Entry("Looking back", "List runs, newest first."),
+    "show": Entry("Looking back", "Show a run: what happened, why, and its state at any event."),
+    "tail": Entry("Looking back", "Follow a run's events as they come, also from another process."),
+    "artifacts": Entry("Looking back", "List what a run's nodes and tools produced."),
+    "diff": Entry("Looking back", "Compare two runs, such as a run and its fork."),
+    "replay": Entry("Looking back", "Walk recorded runs again without performing anything, and find divergence."),
+    "fork": Entry("Looking back", "Branch a run off at an event, with other values or manifests."),
+    "verify": Entry("The record", "Check chains, ledger and payloads for changes since they were written."),
+    "export": Entry("The record", "Write a run to one file."),
+    "import": Entry("The record", "Take in a run from a file that export wrote."),
+    "erase": Entry("The record", "Forget a run's payloads; its chain stays whole."),
+    "doctor": Entry("This machine", "Check this machine and the state directory."),
+    "version": Entry("This machine", "Print versions."),
+}
+
+
+def load(name: str) -> click.Command:
+    """The command itself. Raises KeyError for a name that is not in the table."""
+    if name not in COMMANDS:
+        raise KeyError(name)
+    module = import_module(f"clew.cli.commands.{'import_' if name == 'import' else name}")
+    command: click.Command = module.command
+    return command
