@@ -1,5 +1,6 @@
 """What tests of several folders share: projects written by hand, engines in memory on a manual clock, a place for side effects."""
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,9 @@ async def engine(clock: ManualClock) -> AsyncIterator[Callable[..., AsyncEngine]
     opened: list[AsyncEngine] = []
 
     def busy() -> bool:
-        return any(host._bodies for one in opened if one._workspace for host in one.workspace.scheduler.hosts.values())
+        return any(
+            host._arms.bodies for one in opened if one._workspace for host in one.workspace.scheduler.hosts.values()
+        )
 
     clock.busy = busy  # time stands still while a body is entered
 
@@ -146,3 +149,19 @@ def _edges(text: str) -> list[dict[str, Any]]:
             one["on"] = "failure"
         edges.append(one)
     return edges
+
+
+ALLOWED_SKIPS = ("root may write everywhere",)
+"""Reasons that name no missing part."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """In CI everything that tests need is there: a skip for a missing part is a failure."""
+    report: pytest.TestReport = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not any(allowed in reason for allowed in ALLOWED_SKIPS):
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI, where nothing may be missing: {reason}"
+    return report

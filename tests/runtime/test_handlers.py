@@ -48,7 +48,6 @@ def test_siblings_can_be_imported(tmp_path):
         tmp_path, h="import sibling_of_h\nf = sibling_of_h.g\n", sibling_of_h="def g(i, c): return 'sibling'\n"
     )
     assert handlers.call("h:f", 0, 0) == "sibling"
-    sys.modules.pop("sibling_of_h")
 
 
 def test_packages_and_dotted_names(tmp_path):
@@ -102,3 +101,29 @@ def test_what_is_asynchronous(tmp_path):
     assert not is_async(lambda: 1)
     handlers = project(tmp_path, h="async def a(i, c): ...\ndef b(i, c): ...\n")
     assert (handlers.get("h:a")[1], handlers.get("h:b")[1]) == (True, False)
+
+
+def test_projects_in_one_process_have_modules_of_their_own(tmp_path):
+    for name in ("one", "two"):
+        project = tmp_path / name
+        (project / "pack").mkdir(parents=True)
+        (project / "util.py").write_text(f"NAME = {name!r}\n")
+        (project / "pack" / "__init__.py").write_text("from . import inner\n")
+        (project / "pack" / "inner.py").write_text("import json\nfrom util import NAME\n")
+        (project / "handlers.py").write_text(
+            "import util, pack.inner\nfrom pack import inner as again\n\n\n"
+            "async def work(value, ctx):\n    import util as late\n"
+            "    return [util.NAME, pack.inner.NAME, again.NAME, late.NAME, pack.inner.json.dumps(1)]\n"
+        )
+    for name in ("one", "two"):
+        work, asynchronous = Handlers(tmp_path / name).get("handlers:work")
+        assert asynchronous
+        with pytest.raises(StopIteration) as ended:
+            work(None, None).send(None)
+        assert ended.value.value == [name] * 4 + ["1"]
+
+
+def test_the_standard_library_is_not_shadowed(tmp_path):
+    (tmp_path / "json.py").write_text("raise RuntimeError\n")
+    (tmp_path / "handlers.py").write_text("import json\n\n\ndef work(value, ctx):\n    return json.dumps(value)\n")
+    assert Handlers(tmp_path).get("handlers:work")[0](1, None) == "1"

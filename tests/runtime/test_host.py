@@ -427,7 +427,7 @@ async def test_an_engine_bug_in_an_arm_stops_the_run_instead_of_half_of_it(solo,
     async def broken(events, consumed=()):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(host, "_advance", broken)
+    monkeypatch.setattr(host, "advance", broken)
     with pytest.raises(JournalError, match="RuntimeError: unforeseen"):
         await handle.result()
     await settle()

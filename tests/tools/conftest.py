@@ -4,8 +4,8 @@ import pytest
 
 from clew.core.errors import Failure
 from clew.gate.ports.tool import ToolContext
-from clew.tools.builtin import builtin
 from clew.gate.schema import Validator
+from clew.tools.builtin import builtin
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 
 from clew.core.errors import Failure, NotFound
 from clew.gate.ports.tool import Permissions
-from clew.tools.builtin import BUILTINS, builtin
 from clew.gate.schema import Validator
+from clew.tools.builtin import BUILTINS, builtin
 from clew.tools.validate import confine
 
 SCHEMA = {

@@ -37,17 +37,11 @@ from clew.gate.effect import Drivers, Effect, Outcome
 from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock, Timer
 from clew.gate.ports.journal import Append, Journal, RunState
-from clew.runtime.body import Body, Cut
+from clew.runtime.arms import GRACE_MS, Arms
 from clew.runtime.project import Project
 from clew.runtime.record import History
 
 logger = logging.getLogger("clew.host")
-
-GRACE_MS = 5_000
-"""How long a body that was cut may take to leave; then its arm goes on without it."""
-
-LAST_S = 1.0
-"""How long an effect in flight that was given up may take to say so, in real time."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,16 +106,12 @@ class Host:
         self.on_wait: Callable[[Host, AwaitDecision], None] | None = None
         self.watchers: list[Watcher] = []
         self._door = Door(self, world.interceptors, world.drivers)
-        self._bodies: dict[str, Body] = {}
-        self._arms: set[asyncio.Task[None]] = set()
+        self._arms = Arms(self, world.clock)
         self._background: set[asyncio.Task[Any]] = set()
         self._timers: dict[str, Timer] = {}
-        self._sweeper: Timer | None = None
-        self._sweep_due = 0
         self._buffer: list[Event] = []
         self._cursor = 0
         self._passed: set[str] = set()
-        self._entering: set[str] = set()
         self._leaving = False
         self._closing = False
 
@@ -140,7 +130,7 @@ class Host:
 
     def _overdue(self) -> None:
         if self.machine.state not in ENDED:
-            self._later(self.stop("deadline_exceeded", "the run's deadline has passed"))
+            self.later(self.stop("deadline_exceeded", "the run's deadline has passed"))
 
     async def close(self, reason: str = "") -> None:
         """Give the run up in order: no body starts, what would be in doubt has a while to end and be recorded, then bodies
@@ -148,17 +138,8 @@ class Host:
         if self._closing or self._leaving:
             return
         self._leaving = True
-        bodies = list(self._bodies.values())
-        for body in bodies:
-            body.shut("closing")
-        if self.error is None and bodies:
-            at_stake = [asyncio.ensure_future(body.settled(unsafe=True)) for body in bodies]
-            _, hung = await asyncio.wait(at_stake, timeout=GRACE_MS / 1000)
-            for task in hung:
-                task.cancel()
+        await self._arms.shut(wait=self.error is None)
         self._closing = True
-        for body in self._bodies.values():
-            body.cut("closing")
         await self._stop_tasks()
         if self.error is None and self.machine.state not in ENDED and self.machine.state != "queued":
             batch: list[Event] = []
@@ -167,9 +148,8 @@ class Host:
                 await self._append(batch, ())
 
     async def _stop_tasks(self) -> None:
-        for timer in (*self._timers.values(), *((self._sweeper,) if self._sweeper else ())):
-            timer.cancel()
-        tasks = {t for t in (*self._arms, *self._background) if t is not asyncio.current_task()}
+        self._stop_timers()
+        tasks = {t for t in (*self._arms.tasks, *self._background) if t is not asyncio.current_task()}
         if tasks:  # what is being made durable is let through; only bodies were cancelled
             _, hung = await asyncio.wait(tasks, timeout=GRACE_MS / 1000)
             for task in hung:
@@ -183,10 +163,10 @@ class Host:
 
     async def commit(self, *events: Event, consumed: tuple[int, ...] = ()) -> None:
         """Make facts true and carry out what follows. Raises Stopped when the run is no longer driven here."""
-        for command in await self._advance(events, consumed):
-            self._start(command)
+        for command in await self.advance(events, consumed):
+            self._arms.start(command)
 
-    async def _advance(self, events: Sequence[Event], consumed: tuple[int, ...] = ()) -> list[RunNode]:
+    async def advance(self, events: Sequence[Event], consumed: tuple[int, ...] = ()) -> list[RunNode]:
         """``commit``, but the bodies to enter are the caller's to start: an arm goes on with one of them itself."""
         if self._closing or self.error is not None or self.machine.state in ENDED:
             raise Stopped(self.run)
@@ -239,18 +219,18 @@ class Host:
                     break
                 fact = NodeStarted(task=command.task, node=command.node, attempt=command.attempt, entry=command.entry)
                 self._add(batch, self._event(fact))
-                self._entering.add(command.task)
+                self._arms.entering.add(command.task)
                 starts.append(command)
             elif isinstance(command, CancelTask):
-                body = self._bodies.get(command.task)
-                if command.task in self._entering:
+                body = self._arms.bodies.get(command.task)
+                if command.task in self._arms.entering:
                     continue  # its start is being made durable: its arm finds it stopped
                 if body is None:
                     fact = NodeStopped(task=command.task, node=command.node, attempt=command.attempt)
                     self._add(batch, self._event(fact))
                     again = True
                 elif body.reason is None:
-                    after.append(lambda b=body: self._cut(b, "cancelled"))
+                    after.append(lambda b=body: self._arms.cut(b, "cancelled"))
             elif isinstance(command, FinishRun):
                 fact = RunFinished(state=command.state, status=command.status)
                 self._add(batch, self._event(fact, command.payload))
@@ -283,112 +263,32 @@ class Host:
             return
         self.error = error
         logger.error("run %s stopped: %s", self.run, error)
-        for body in self._bodies.values():
-            body.cut("closing")
-        for task in (*self._arms, *self._background):
+        self._arms.cut_all()
+        for task in (*self._arms.tasks, *self._background):
             if task is not asyncio.current_task():
                 task.cancel()
         self.ended.set()
         self.parked.set()
 
     def _end(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        if self._sweeper:
-            self._sweeper.cancel()
+        self._stop_timers()
         self.ended.set()
         self.parked.set()
+
+    def _stop_timers(self) -> None:
+        self._arms.stop_timers()
+        for timer in self._timers.values():
+            timer.cancel()
 
     def _listed_state(self) -> RunState:
         """What the run list says: a paused run in which nothing runs waits."""
         state = self.machine.state
-        if self.machine.paused and not self._bodies and not self._entering and state not in ENDED:
+        if self.machine.paused and not self._arms.bodies and not self._arms.entering and state not in ENDED:
             return "waiting"
         return "running" if state == "queued" else state
 
     def _event(self, fact: Any, payload: Any = None) -> Event:
         return Event(fact, payload, self._clock.now())
-
-    # -- arms --------------------------------------------------------------------------------------------------
-
-    def _start(self, command: RunNode) -> None:
-        if self._closing or self._leaving:
-            return
-        arm = asyncio.get_running_loop().create_task(self._arm(command))
-        self._arms.add(arm)
-        arm.add_done_callback(self._arms.discard)
-        arm.add_done_callback(self._report)
-
-    async def _arm(self, command: RunNode | None) -> None:
-        """Run bodies one after another, as long as each leads to the next; whatever else comes free gets arms of its own."""
-        while command is not None:
-            body = Body(self, command)
-            self._entering.discard(body.task)
-            self._bodies[body.task] = body
-            if self.machine.stops(body.task):  # cancelled before it was entered
-                event = body.stopped("cancelled")
-            else:
-                self._watch(body)
-                event = await body.finish()
-            if self._bodies.get(body.task) is not body:
-                return  # it was given up as hung, and its end is recorded already
-            del self._bodies[body.task]
-            if self.machine.stops(body.task):
-                event = body.stopped("cancelled")
-            if event is None:
-                return
-            try:
-                starts = await self._advance((event,))
-            except Stopped:
-                return
-            command = starts.pop(0) if starts else None
-            for other in starts:
-                self._start(other)
-            if self._closing or self._leaving:
-                return
-
-    def _cut(self, body: Body, reason: Cut) -> None:
-        body.cut(reason)
-        key = f"grace {body.key}"
-        self._timers[key] = self._clock.at(self._clock.now() + GRACE_MS, lambda: self._give_up(key, body))
-
-    def _give_up(self, key: str, body: Body) -> None:
-        """A body that was cut and does not leave: record its end without it."""
-        self._timers.pop(key, None)
-        if self._bodies.get(body.task) is not body:
-            return
-        del self._bodies[body.task]
-        logger.warning("body %s of run %s does not stop; it is left behind, its gate is shut", body.key, self.run)
-        self._later(self._leave(body))
-
-    async def _leave(self, body: Body) -> None:
-        """First what the body had in flight, then its end."""
-        body.abandon()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(body.settled(), LAST_S)
-        event = body.stopped("cancelled" if self.machine.stops(body.task) else body.reason)
-        if event is not None:
-            await self.commit(event)
-
-    # -- time --------------------------------------------------------------------------------------------------
-
-    def _watch(self, body: Body) -> None:
-        """One timer for all bodies: most time-outs are far away and never come."""
-        if self._sweeper is None or body.deadline < self._sweep_due:
-            if self._sweeper:
-                self._sweeper.cancel()
-            self._sweep_due = body.deadline
-            self._sweeper = self._clock.at(body.deadline, self._sweep)
-
-    def _sweep(self) -> None:
-        now = self._clock.now()
-        self._sweeper = None
-        for body in list(self._bodies.values()):
-            if body.reason is None and body.deadline <= now:
-                self._cut(body, "timeout")
-        for body in self._bodies.values():
-            if body.reason is None:
-                self._watch(body)
 
     # -- waits -------------------------------------------------------------------------------------------------
 
@@ -405,11 +305,11 @@ class Host:
     def _due(self, wait: Sleep | AwaitDecision | StartChild) -> None:
         self._timers.pop(wait.key, None)
         if isinstance(wait, Sleep):
-            self._later(self.answer(wait.key, None))
+            self.later(self.answer(wait.key, None))
             return
         request: dict[str, Any] = wait.request or {}
         decided: dict[str, Any] = request.get("on_timeout") or {"decision": "reject"}
-        self._later(self.answer(wait.key, {**decided, "by": "", "why": "nobody answered in time"}))
+        self.later(self.answer(wait.key, {**decided, "by": "", "why": "nobody answered in time"}))
 
     async def answer(
         self, key: str, output: Any, *, error: dict[str, Any] | None = None, consumed: tuple[int, ...] = ()
@@ -492,7 +392,7 @@ class Host:
         """Parked: nothing here gets on without somebody outside (a human, or whoever paused it). An overdue wait does."""
         if self.machine.state in ENDED:
             return
-        parked = not (starting or self._bodies) and self._stands_still()
+        parked = not (starting or self._arms.bodies) and self._stands_still()
         if parked != self.parked.is_set():
             (self.parked.set if parked else self.parked.clear)()
             if self.on_parked:
@@ -533,13 +433,13 @@ class Host:
 
     async def record(self, event: Event) -> None:
         """Not stopped half-way when the body that records is cut: the fact and its consequences go together."""
-        await asyncio.shield(self._later(self.commit(event)))
+        await asyncio.shield(self.later(self.commit(event)))
 
     def revise(self, effect: Effect) -> bool:
         return self.history.revise(effect.key)
 
     def cut(self, task: str) -> bool:
-        body = self._bodies.get(task)
+        body = self._arms.bodies.get(task)
         return body is None or body.reason in ("timeout", "cancelled")
 
     def buffer(self, event: Event) -> None:
@@ -551,14 +451,14 @@ class Host:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _later(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+    def later(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        task.add_done_callback(self._report)
+        task.add_done_callback(self.report)
         return task
 
-    def _report(self, task: "asyncio.Task[Any]") -> None:
+    def report(self, task: "asyncio.Task[Any]") -> None:
         """An arm that ends by an exception of ours stops the run: half a run is worse than a stopped one."""
         if task.cancelled():
             return

@@ -15,6 +15,7 @@ from clew.gate.ports.journal import Append, Journal, Message, MessageKind
 from clew.runtime.children import Children, ChildWorld
 from clew.runtime.host import Debugger, Host, Surroundings, Watcher
 from clew.runtime.order import Order, started
+from clew.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("clew.scheduler")
 
@@ -30,6 +31,7 @@ class Scheduler:
         self.children = Children(self, journal, child_world)
         self.hosts: dict[str, Host] = {}
         self.watchers: list[Watcher] = []
+        self._watchdog = Watchdog()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._poller: asyncio.Task[None] | None = None
 
@@ -64,6 +66,7 @@ class Scheduler:
 
     async def _drive(self, host: Host, *, saved: int | None = None) -> Host:
         host.watchers = self.watchers
+        self._watchdog.watch()
         self.children.attach(host)
         self.hosts[host.run] = host
         try:
@@ -116,6 +119,7 @@ class Scheduler:
         if self._poller:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
+        self._watchdog.close()
 
     # -- the inbox ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from clew.gate.ports.journal import Append, MessageKind, RunFilter, RunRow
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.modes import TAKEN
+from clew.runtime.handlers import source_of
 from clew.runtime.host import Debugger, Host, Surroundings
 from clew.runtime.order import Order
 from clew.service.wiring import Workspace, start_of
@@ -275,8 +276,7 @@ def changed_handlers(plan: Plan, directory: Path) -> list[str]:
     sources = {ref.partition(":")[0] for ref in plan.handlers}
     changed: list[str] = []
     for module in sorted(sources):
-        base = directory.joinpath(*module.split("."))
-        path = next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+        path = source_of(directory, module.split("."))
         recorded = {sha for ref, sha in plan.handlers.items() if ref.partition(":")[0] == module}
         if path is not None and digest_bytes(path.read_bytes()) not in recorded:
             changed.append(str(path.relative_to(directory)))

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,6 @@ from clew.core.errors import NotFound, UsageError
 from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.journal import Blobs, Journal
-from clew.gate.ports.sandbox import SandboxBackend
 from clew.gate.ports.tool import Tool
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
@@ -24,7 +23,7 @@ from clew.runtime.host import Surroundings
 from clew.runtime.project import Project
 from clew.runtime.scheduler import Scheduler
 from clew.runtime.threads import Threads
-from clew.sandbox.native import NativeBackend
+from clew.sandbox.default import default
 from clew.service.settings import Settings
 from clew.stores.memory.journal import MemoryJournal
 from clew.stores.projections import shipped
@@ -96,7 +95,7 @@ class Workspace:
                 journal=self.journal,
                 clock=self.clock,
                 project=project,
-                drivers={"tool": ToolDriver(plan, project.directory, tools, sandbox())} if tools else {},
+                drivers={"tool": ToolDriver(plan, project.directory, tools, default())} if tools else {},
                 interceptors=interceptors(plan),
                 owner=self.owner,
                 engine=__version__,
@@ -138,16 +137,6 @@ def project_tools(plan: Plan, handlers: Handlers, threads: Threads) -> dict[str,
 def interceptors(plan: Plan) -> tuple[Interceptor, ...]:
     """Outermost first, in the order that ``clew.policies`` fixes."""
     return Modes(), Credentials(secrets_of(plan))
-
-
-def sandbox() -> SandboxBackend:
-    """The surroundings for hostile code on this machine; probed when first used."""
-    return _sandbox()
-
-
-@cache
-def _sandbox() -> SandboxBackend:
-    return NativeBackend()
 
 
 def secrets_of(plan: Plan) -> tuple[str, ...]:

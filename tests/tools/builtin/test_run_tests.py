@@ -4,9 +4,9 @@ import pytest
 
 from clew.core.errors import Failure
 from clew.gate.ports.tool import ToolContext
+from clew.gate.schema import Validator
 from clew.sandbox.native import NativeBackend
 from clew.tools.builtin.run_tests import RunTests
-from clew.gate.schema import Validator
 
 pytestmark = pytest.mark.sandbox
 
