@@ -55,7 +55,7 @@ def main() -> int:
         repo = Path(scratch) / "slots"
         shutil.copytree(HERE / "demo", repo, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
         print(
-            f"A copy of {shown(HERE / 'demo')} is at {repo}; some of its tests fail. Nobody told the workflow why.\n",
+            f"{repo} is a copy of {shown(HERE / 'demo')}.\nSome of its tests fail; nobody told the workflow why.\n",
             flush=True,
         )
         command = [str(CLEW), "run", str(HERE), "--input", json.dumps({"repo": str(repo)}), "--watch", "--json"]

@@ -16,9 +16,10 @@ import msgspec
 from clew.core.errors import ClewError
 from clew.gate.ports.journal import RunFilter
 from clew.runtime.clock import SystemClock
+from clew.sandbox.default import default
 from clew.service.inspect import inspect
 from clew.service.settings import Settings
-from clew.service.wiring import Workspace, open_journal, sandbox
+from clew.service.wiring import Workspace, open_journal
 
 Verdict = Literal["ok", "degraded", "failed"]
 Status = Literal["healthy", "degraded", "unhealthy"]
@@ -185,7 +186,7 @@ async def _unfinished(workspace: Workspace) -> Check:
 
 def _sandbox() -> Check:
     try:
-        found = sandbox().probe()
+        found = default().probe()
     except (ClewError, OSError) as error:
         return Check(name="sandbox", verdict="degraded", message=str(error), hint="code execution is refused")
     if not found.usable:
