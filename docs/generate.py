@@ -64,7 +64,7 @@ def _type(kind: Any) -> str:
 def events_page() -> str:
     facts = "\n".join(struct(kind) for kind in events.Fact.__args__)
     commands = "\n".join(struct(kind) for kind in Command.__args__)
-    head = "# Facts and commands\n\nWhat a journal holds, and what the machine asks for. Editing rule: facts and fields are only added.\n"
+    head = "# Facts and commands\n\nWhat a journal holds, and what the machine asks for. Facts and fields are only ever added.\n"
     return f"{NOTE}\n{head}\n## Facts\n\n{facts}\n## Commands\n\n{commands}"
 
 
