@@ -95,3 +95,45 @@ def test_walk_of_a_very_deep_tree(tree):
     found = [entry.path for entry in walk_beneath(tree) if entry.path.startswith("ddd")]
     subprocess.run(["rm", "-rf", f"/proc/self/fd/{tree}/ddd"], check=True, pass_fds=(tree,))  # pytest cannot
     assert 1000 < len(found) < 1100
+
+
+class Races:
+    """A kernel whose ``openat2`` is raced ``times`` times, then works."""
+
+    def __init__(self, times):
+        self.times, self.real = times, beneath._libc
+
+    def syscall(self, *args):
+        self.times -= 1
+        if self.times >= 0:
+            beneath.ctypes.set_errno(errno.EAGAIN)
+            return -1
+        return self.real.syscall(*args)
+
+
+def test_a_rename_that_races_is_tried_again(tree, monkeypatch):
+    monkeypatch.setattr(beneath, "_libc", Races(3))
+    os.close(open_beneath(tree, "a/b/c.txt", os.O_RDONLY))
+
+
+def test_a_race_without_end_is_told(tree, monkeypatch):
+    monkeypatch.setattr(beneath, "_libc", Races(10_000))
+    with pytest.raises(BlockingIOError):
+        open_beneath(tree, "a/b/c.txt", os.O_RDONLY)
+
+
+def test_a_directory_that_vanishes_during_the_walk_is_left_out(tree, monkeypatch):
+    real = beneath._entries
+
+    def entries(root, folder, flags):
+        if folder == "a/b":
+            raise FileNotFoundError(folder)
+        return real(root, folder, flags)
+
+    monkeypatch.setattr(beneath, "_entries", entries)
+    assert "a/b/c.txt" not in {found.path for found in walk_beneath(tree)}
+
+
+def test_a_walk_from_nowhere_is_told(tree):
+    with pytest.raises(FileNotFoundError):
+        list(walk_beneath(tree, "nowhere"))

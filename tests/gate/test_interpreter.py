@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from clew.core.errors import UsageError
+from clew.gate import interpreter
 from clew.gate.interpreter import interpreter_mounts
 
 ELF = b"\x7fELF" + bytes(60)
@@ -114,3 +115,37 @@ def test_relative_paths_are_refused(path):
 def test_own_interpreter():
     shown = targets(sys.executable)
     assert str(Path(sys.executable).resolve()).startswith(("/usr", *shown))
+
+
+@pytest.mark.parametrize(
+    "finder", ["nothing of the kind\n", "MAPPING: dict[str, str] = {1 + }\n", "MAPPING: dict[str, str] = {'a'}\n"]
+)
+def test_finders_that_say_nothing_show_nothing(finder, tmp_path):
+    python = environment(tmp_path / "project" / ".venv", installation(tmp_path / "opt"))
+    before = targets(python)
+    site = tmp_path / "project" / ".venv" / "lib" / "python3.12" / "site-packages"
+    (site / "__editable___x_finder.py").write_text(finder)
+    (site / "folder.pth").mkdir()
+    (site / "huge.pth").write_text("x" * 2_000_000)
+    assert targets(python) == before
+
+
+def test_a_path_file_that_cannot_be_read_shows_nothing(tmp_path, monkeypatch):
+    python = environment(tmp_path / "project" / ".venv", installation(tmp_path / "opt"))
+    before = targets(python)
+    site = tmp_path / "project" / ".venv" / "lib" / "python3.12" / "site-packages"
+    (site / "x.pth").write_text(f"{tmp_path}/project\n")
+    real = Path.read_text
+
+    def read_text(self, *args, **kwargs):
+        if self.name == "x.pth":
+            raise PermissionError(self)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert targets(python) == before
+
+
+def test_a_mount_that_another_shows_already_is_left_out():
+    targets = {"/a": "/x", "/a/b": "/x/b", "/a/c": "/y"}
+    assert interpreter._outermost(targets) == [("/a", "/x"), ("/a/c", "/y")]

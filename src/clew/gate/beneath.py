@@ -159,18 +159,14 @@ def parent_beneath(root: int, path: str, *, create: bool = False, mode: int = 0o
     parts = parts_beneath(path)
     if not parts:
         raise UsageError(f"path {path!r} is the root directory itself", code="invalid_path")
-    directory = open_beneath(root, ".", os.O_RDONLY | os.O_DIRECTORY)
+    if create:
+        for depth in range(1, len(parts)):
+            _make_directory(root, "/".join(parts[:depth]), mode)
+    directory = open_beneath(root, "/".join(parts[:-1]) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if create:
-            for depth in range(1, len(parts)):
-                _make_directory(root, "/".join(parts[:depth]), mode)
-        os.close(directory)
-        directory = -1
-        directory = open_beneath(root, "/".join(parts[:-1]) or ".", os.O_RDONLY | os.O_DIRECTORY)
         yield directory, parts[-1]
     finally:
-        if directory >= 0:
-            os.close(directory)
+        os.close(directory)
 
 
 def _make_directory(root: int, path: str, mode: int) -> None:

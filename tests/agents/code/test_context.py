@@ -1,6 +1,7 @@
 import ast
 
-from clew.agents.code.context import MAPPING, NUMBER, SEQUENCE, SET, TEXT, Context, call_name
+from clew.agents.code.context import Context
+from clew.agents.code.kinds import MAPPING, NUMBER, SEQUENCE, SET, TEXT, call_name
 from clew.agents.code.source import FUNCTIONS, Source
 
 CODE = """

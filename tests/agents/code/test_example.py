@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clew.sandbox.default import default
+
 EXAMPLE = Path(__file__).parents[3] / "examples" / "fix-failing-test"
 pytestmark = [pytest.mark.sandbox, pytest.mark.slow]
 
@@ -46,7 +48,7 @@ def handlers():
     spec = importlib.util.spec_from_file_location("example_handlers", EXAMPLE / "handlers.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not module.backend().probe().usable:
+    if not default().probe().usable:
         pytest.skip("no sandbox on this machine")
     return module
 

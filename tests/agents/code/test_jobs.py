@@ -107,7 +107,8 @@ async def test_a_wrong_constant_of_a_module_and_a_call_at_import(mend, repo):
 async def test_nothing_that_may_be_edited(mend, repo):
     files = {"test_a.py": "import os\n\ndef test_world(): assert os.path.exists('/missing')\n\ndef test_good(): pass\n"}
     suite, located, found = await mend(repo(files))
-    assert suite["failing"] == located["set_aside"] == ["test_a.py::test_world"]
+    assert suite["failing"] == list(located["set_aside"]) == ["test_a.py::test_world"]
+    assert "no code of the repository" in located["set_aside"]["test_a.py::test_world"]
     assert (found["verified"], found["reason"]) == (None, "no_target")
 
 

@@ -7,7 +7,7 @@ from clew.agents.code import repair
 LOCATED = {
     "candidates": 60,
     "targets": ["t"],
-    "set_aside": [],
+    "set_aside": {},
     "suspects": [{"file": "a.py", "line": 3, "score": 1.0, "group": 0}],
 }
 SUITE = {

@@ -29,7 +29,7 @@ for path in (
 KNOWN = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr", "workspace"}
 if extra := set(os.listdir("/")) - KNOWN - set(os.environ["MOUNTED"].split()):
     breach(f"the root holds {extra}")
-for folder in os.environ["MOUNTED"].split():
+for folder in set(os.environ["MOUNTED"].split()) - {"tmp"}:  # a mount below /tmp lies in a /tmp of our own
     for parent, names, files in os.walk(f"/{folder}"):
         if len(names) > 1 or files:
             break  # reached what was mounted
