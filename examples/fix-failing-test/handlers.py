@@ -4,12 +4,12 @@ Everything that touches the world is one of five effects: ``run_suite``, ``locat
 run that is killed goes on with the next batch), ``verify`` and ``apply_change``. All of them are safe to repeat.
 """
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from clew.agents.code import jobs, repair
 from clew.manifest.quantities import milliseconds
-from clew.sandbox.native import NativeBackend
+from clew.sandbox.default import default
 
 MAX_TRIES = 6000
 TIME_LIMIT = "10m"
@@ -21,20 +21,15 @@ REASONS = {
     "refused": "candidates that passed the failing tests broke others when the whole suite ran",
     "order_dependent": "the failing tests pass when they run on their own, so candidates cannot be judged by them",
     "stuck": "batches could not be judged in their time",
-    "no_target": "no failing test runs any code of the repository that may be edited",
+    "no_target": "there is no failing test that a repair could be judged by",
     "unconfirmed": "the repair passed once, but not when everything was run again",
 }
-
-
-@cache
-def backend() -> NativeBackend:
-    return NativeBackend()
 
 
 async def perform(ctx: Any, name: str, *args: Any) -> Any:
     """One job as one recorded effect."""
     job = getattr(jobs, name)
-    return await ctx.effect(name, partial(job, backend()), *args, repeat_safe=True)
+    return await ctx.effect(name, partial(job, default()), *args, repeat_safe=True)
 
 
 def read_request(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
@@ -76,13 +71,22 @@ async def verify(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     found = given["found"]
     report = repair.report(given["suite"], given["located"], found)
     if found["verified"] is None:
-        why = REASONS.get(found["reason"], found["reason"])
-        return {"route": "not_repaired", **report, "message": f"not repaired: {why}"}
+        return {"route": "not_repaired", **report, "message": f"not repaired: {why_not(found, report)}"}
     again = await perform(ctx, "verify", given["request"], given["suite"], given["located"], found["verified"]["rank"])
     if not again["fixed"]:
         return {"route": "not_repaired", **report, "reason": "unconfirmed", "message": REASONS["unconfirmed"]}
     chosen = {key: again[key] for key in ("diff", "file", "line", "operator", "tests_after", "change")}
     return {"route": "fixed", **report, **chosen, "repo": given["suite"]["repo"], "apply": given["apply"]}
+
+
+def why_not(found: dict[str, Any], report: dict[str, Any]) -> str:
+    """The reason in words; where failing tests were of no use, the first of them and what is the matter with it."""
+    why = REASONS.get(found["reason"], found["reason"])
+    if found["reason"] == "no_target" and report["set_aside"]:
+        first = report["set_aside"][0]
+        others = len(report["failing"]) - 1
+        why += f": {first['test']}: {first['why']}" + (f" (and {others} more)" if others else "")
+    return why
 
 
 async def deliver(given: dict[str, Any], ctx: Any) -> dict[str, Any]:

@@ -25,10 +25,9 @@ from clew.agents.code.mutate import Candidate, apply, candidates
 from clew.agents.code.ranges import packed, unpacked
 from clew.agents.code.records import Change, Located, Request, Session, Suite, Test
 from clew.agents.code.runner.scope import editable, split_node_id
+from clew.agents.code.runs import FAILING
 from clew.core.errors import Failure, UsageError
 from clew.gate.ports.sandbox import SandboxBackend
-
-FAILING = ("failed", "timeout")
 
 
 async def run_suite(backend: SandboxBackend, request: dict[str, Any]) -> dict[str, Any]:
@@ -70,8 +69,7 @@ async def locate(backend: SandboxBackend, request: dict[str, Any], suite: dict[s
     """
     wanted, known = msgspec.convert(request, Request), msgspec.convert(suite, Suite)
     repo = _unchanged(known)
-    tracing = {**runs.told(known), "coverage": True, "hanging": known.hanging}
-    session = await runs.suite_session(backend, wanted, (repo, known.interpreter), tracing)
+    session = await runs.traced_session(backend, wanted, (repo, known.interpreter), known)
     spectrum = session.coverage or Spectrum({}, [])
     test_files = frozenset(runs.file_of(t) for t in session.tests if t.written)
     spectrum = Spectrum({f: ls for f, ls in spectrum.lines.items() if editable(f, test_files)}, spectrum.groups)

@@ -85,6 +85,8 @@ class Suite(msgspec.Struct, frozen=True):
     pytest: str = ""
     plugins: bool = True
     """False when the plugins installed for the interpreter stop this suite, so that they are left off."""
+    test_limit: float = 0.0
+    """Seconds that a test may take, where some are slow; else what the request says."""
     paths: list[str] = []
     """What pytest is told to run, where its own configuration leaves out a file that was asked for."""
 

@@ -11,6 +11,7 @@ from clew.agents.code.interpreter import Interpreter
 from clew.agents.code.mutate import Candidate
 from clew.agents.code.ranges import unpacked
 from clew.agents.code.records import Batched, Located, Request, Session, Suite, Test
+from clew.agents.code.runner.scope import split_node_id
 from clew.agents.code.workspace import Task
 from clew.core.errors import Failure, UsageError
 from clew.gate.ports.sandbox import MIB, SandboxBackend
@@ -18,6 +19,11 @@ from clew.gate.ports.sandbox import MIB, SandboxBackend
 INTERNAL_ERROR = 3
 """pytest's exit code when it, or a plugin of it, broke down."""
 NOTHING_COLLECTED = 5
+FAILING = ("failed", "timeout")
+SECOND_CHANCE = 4
+"""Times the limit of a test that seemed to hang."""
+LONG_SUITE = 3.0
+"""Seconds of tests, from which on it is worth a session more to trace less."""
 Place = tuple[Path, Interpreter]
 
 
@@ -25,7 +31,8 @@ async def first_session(backend: SandboxBackend, request: Request, place: Place)
     """The suite as it is, and what later sessions must be told to run it alike.
 
     Plugins that stop the suite are left off (an interpreter that was not made for this repository has plugins that its
-    configuration does not know); files that were asked for and that pytest did not find by itself are named to it.
+    configuration does not know); files that were asked for and that pytest did not find by itself are named to it; tests
+    that seem to hang are tried once more, for they may be slow.
     Raises Failure: ``no_tests``, ``missing_module``, or ``suite`` when pytest did not get to any test.
     """
     settings: dict[str, Any] = {}
@@ -40,6 +47,16 @@ async def first_session(backend: SandboxBackend, request: Request, place: Place)
         found = {"rootdir": session.rootdir, "inifile": session.inifile}
         session = await suite_session(backend, request, place, {**settings, **found})
     _refuse(session, place)
+    slow = [test.id for test in session.tests if test.outcome == "timeout"]
+    if slow:
+        limit = request.test_timeout * SECOND_CHANCE
+        again = {**settings, "rootdir": session.rootdir, "inifile": session.inifile, "test_limit": limit, "tests": slow}
+        other = await suite_session(backend, request, place, {**again, "paths": _files(slow)})
+        ended = {test.id: test for test in other.tests if test.id in slow and test.outcome != "timeout"}
+        if ended:
+            settings["test_limit"] = limit
+            tests = [ended.get(test.id, test) for test in session.tests]
+            session = msgspec.structs.replace(session, tests=tests)
     return session, settings
 
 
@@ -52,24 +69,55 @@ async def suite_session(
 ) -> Session:
     """Run the suite once; ``more`` goes into the task (``coverage``, and what ``told`` gives)."""
     tracing = bool(more.get("coverage"))
+    limit = more.get("test_limit") or request.test_timeout
     spec: dict[str, Any] = {
-        "test_limit": request.test_timeout * (3 if tracing else 1),
         "hung_limit": 0.5,
         "factor": 10.0,
         "wall": request.suite_timeout * (2 if tracing else 1),
         **more,
+        "test_limit": limit * (3 if tracing else 1),
     }
     answer = await workspace.run(backend, *place, Task("session", spec, spec["wall"] + 30), changed)
     return msgspec.convert(answer, Session)
 
 
+async def traced_session(backend: SandboxBackend, request: Request, place: Place, suite: Suite) -> Session:
+    """The suite with line coverage. Tracing slows code down several times, so that in a long suite only the failing
+    tests are traced, and all of it runs again with probes on the lines that these ran; but not where they fail in
+    company only, or where probes see nothing of them."""
+    tracing: dict[str, Any] = {**told(suite), "coverage": True, "hanging": suite.hanging}
+    if suite.seconds > LONG_SUITE:
+        few = {**tracing, "tests": suite.failing, "paths": _files(suite.failing)}
+        first = await suite_session(backend, request, place, few)
+        failed = {test.id for test in first.tests if test.outcome in FAILING}
+        lines = (
+            {path: sorted(map(int, table)) for path, table in first.coverage.lines.items()} if first.coverage else {}
+        )
+        if lines and failed.issuperset(suite.failing):
+            second = await suite_session(backend, request, place, {**tracing, "lines": lines})
+            if _covered(second) >= _covered(first):
+                return second
+    return await suite_session(backend, request, place, tracing)
+
+
+def _covered(session: Session) -> set[str]:
+    """Failing tests of which lines are known."""
+    groups = session.coverage.groups if session.coverage else []
+    return {session.tests[index].id for failing, _ in groups for index in failing}
+
+
 def told(suite: Suite) -> dict[str, Any]:
     """What a session is told, to run the suite as it was run first."""
-    return {"rootdir": suite.rootdir, "inifile": suite.inifile, "plugins": suite.plugins, "paths": suite.paths}
+    names = ("rootdir", "inifile", "plugins", "paths", "test_limit")
+    return {name: getattr(suite, name) for name in names}
+
+
+def _files(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(split_node_id(name)[0] for name in names))
 
 
 def file_of(test: Test) -> str:
-    return test.id.partition("::")[0]
+    return split_node_id(test.id)[0]
 
 
 def _unseen(repo: Path, wanted: tuple[str, ...], session: Session) -> list[str]:

@@ -182,24 +182,25 @@ class WarmLoop(Stages):
 
 
 class ColdLoop(Stages):
-    """Runs the two stages of one candidate in a session of its own."""
+    """Runs one stage of a candidate in a session of its own: most end in the first, which collects little."""
 
-    def __init__(self, spec: Dict[str, Any], candidate: Dict[str, Any]) -> None:
+    def __init__(self, spec: Dict[str, Any], targets: List[str], covering: List[str]) -> None:
         super().__init__(spec)
         self.spec = spec
-        self.candidate = candidate
-        self.verdict = KILLED
+        self.targets = targets
+        self.covering = covering
+        self.verdict = KILLED if targets else REGRESSED
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and any(split_node_id(t)[0] == split_node_id(report.nodeid)[0] for t in self.spec["targets"]):
+        if report.failed and any(split_node_id(t)[0] == split_node_id(report.nodeid)[0] for t in self.targets):
             self.failed = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         if not self.failed:
             limit_cpu(self.spec["limit"])
-            self.verdict = self.run(session.items, self.spec["targets"], _covering(self.spec, self.candidate))
+            self.verdict = self.run(session.items, self.targets, self.covering)
         return True
 
 
@@ -231,7 +232,10 @@ def _judge_warm(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
     def session(pipe: int) -> None:
         silence()
         loop = WarmLoop(spec, judge, indexes)
-        pytest.main([*pytest_arguments(spec), "--assert=plain", *_paths(spec)], plugins=[loop])
+        groups = {spec["candidates"][index]["group"] for index in indexes}
+        covering = [spec["tests"][test] for group in sorted(groups) for test in spec["groups"][group]]
+        paths = _paths(spec, [*spec["targets"], *covering])
+        pytest.main([*pytest_arguments(spec), "--assert=plain", *paths], plugins=[loop])
         codes = b"".join(_CODES.get(judge.verdicts[i] or "", b"T" if judge.verdicts[i] else b"-") for i in indexes)
         with contextlib.suppress(BrokenPipeError):
             os.write(pipe, (codes if loop.reached else b"C" * len(indexes)) + b"\n")
@@ -259,9 +263,14 @@ def _judge_cold(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
     def body(candidate: Dict[str, Any]) -> str:
         source = edited(_read(spec, candidate["path"]), candidate["start"], candidate["end"], candidate["text"])
         import_from(_real(spec, candidate["path"]), source)
-        loop = ColdLoop(spec, candidate)
-        pytest.main([*pytest_arguments(spec), "--assert=plain", *_paths(spec)], plugins=[loop])
-        return loop.verdict
+        verdict, covering = PASSED, _covering(spec, candidate)
+        for loop in (ColdLoop(spec, spec["targets"], []), ColdLoop(spec, [], covering)):
+            if verdict == PASSED and (loop.targets or loop.covering):
+                limit_cpu(spec["cold_limit"])
+                paths = _paths(spec, [*loop.targets, *loop.covering])
+                pytest.main([*pytest_arguments(spec), "--assert=plain", *paths], plugins=[loop])
+                verdict = loop.verdict
+        return verdict
 
     judge.judge(indexes, body, spec["cold_limit"])
 
@@ -273,9 +282,9 @@ def _preload(spec: Dict[str, Any]) -> None:
             importlib.import_module(name)
 
 
-def _paths(spec: Dict[str, Any]) -> List[str]:
-    """The test files to collect, in the suite's order."""
-    wanted = dict.fromkeys(split_node_id(name)[0] for name in [*spec["targets"], *spec["tests"]])
+def _paths(spec: Dict[str, Any], tests: List[str]) -> List[str]:
+    """The files that the tests are in, in the suite's order."""
+    wanted = dict.fromkeys(split_node_id(name)[0] for name in tests)
     order = [path for path in spec.get("files", ()) if path in wanted]
     return [*order, *(path for path in wanted if path not in order)]
 

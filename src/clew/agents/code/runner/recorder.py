@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import time
-from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set
+from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set, Union
 
 import pytest
 from _pytest.doctest import DoctestModule
 
+from .probes import Probes
 from .tracer import Tracer, frames_below
 
 Wrapper = Generator[None, Any, None]
@@ -51,6 +52,8 @@ class Recorder:
         self.known_slow: FrozenSet[str] = frozenset(spec.get("hanging", ()))
         self.root = spec["root"]
         self.tracer = Tracer(self.root)
+        lines = spec.get("lines")
+        self.coverage: Union[Tracer, Probes] = Probes(self.tracer.relative, lines) if lines else self.tracer
         self.tracing = bool(spec.get("coverage"))
         self.failure: Dict[str, Any] = {}
         self.outcome = ""
@@ -59,7 +62,7 @@ class Recorder:
         self.import_lines: Dict[str, Set[int]] = {}
         sys.addaudithook(self._notice)
         if self.tracing:
-            self.tracer.start()
+            self.coverage.start()
 
     def tell(self, **event: Any) -> None:
         data = (json.dumps(event, separators=(",", ":")) + "\n").encode("utf-8", "surrogateescape")
@@ -67,7 +70,7 @@ class Recorder:
             data = data[os.write(self.pipe, data) :]
 
     def lines(self) -> Dict[str, List[int]]:
-        return {path: sorted(lines) for path, lines in self.tracer.take().items()} if self.tracing else {}
+        return {path: sorted(lines) for path, lines in self.coverage.take().items()} if self.tracing else {}
 
     def _notice(self, event: str, arguments: Any) -> None:
         """Audit hook: the sandbox refuses every socket but local ones; who asked for one is told apart."""
@@ -128,7 +131,7 @@ class Recorder:
         self._set_outcome("passed")
         self.network = False
         if self.tracing:
-            self.tracer.start()
+            self.coverage.start()
         yield
         took = time.monotonic() - self.began
         if self.outcome == "passed":

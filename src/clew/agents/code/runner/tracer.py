@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from .scope import editable
 
+Relative = Callable[[str], Optional[str]]
+"""Path below the root of an editable file, else None."""
 LocalTrace = Callable[[FrameType, str, Any], Any]
 
 
