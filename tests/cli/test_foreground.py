@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from clew.cli import shapes
+from clew.testing import write_project
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -168,3 +169,33 @@ def test_a_killed_run_is_resumed(cli, process, plain, tmp_path):
     answer = process("resume", "--json").end()
     assert answer.code == 0
     assert len(answer.document(shapes.Outcomes).runs) == 1
+
+
+@pytest.mark.slow
+def test_a_handler_that_swallows_its_cancellation_does_not_hold_the_command(tmp_path):
+    """``asyncio.run`` would wait for it for ever."""
+    nodes = [
+        {"id": "start", "kind": "deterministic", "role": "start"},
+        {"id": "deaf", "kind": "deterministic", "role": "linear", "handler": "handlers:deaf", "timeout": "100ms"},
+        {"id": "done", "kind": "deterministic", "role": "exit"},
+    ]
+    edges = [{"from": "start", "to": "deaf"}, {"from": "deaf", "to": "done"}]
+    handlers = """
+import asyncio
+
+
+async def deaf(value, ctx):
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+"""
+    project = write_project(
+        tmp_path / "project", {"workflow": {"id": "deaf", "nodes": nodes, "edges": edges}}, handlers
+    )
+    command = [sys.executable, "-m", "clew.cli", "run", str(project), "--state", str(tmp_path / "state")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert "timeout" in done.stderr + done.stdout
+    assert "destroyed" not in done.stderr

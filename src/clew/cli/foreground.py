@@ -8,9 +8,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ from clew.service import runs
 from clew.service.engine import AsyncEngine
 
 T = TypeVar("T")
+_LAST_S = 2.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -161,7 +162,29 @@ def drive_with(
 ) -> T:
     """Run ``work`` with the engine open and signals caught. Raises Interrupted."""
     foreground = Foreground(session, engine, watch=watch)
-    return asyncio.run(_guard(session, foreground, work))
+    return _run(_guard(session, foreground, work))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """As ``asyncio.run``, which would wait for ever for a handler that swallows its cancellation."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=_LAST_S))
+        if asyncio.all_tasks(loop):  # the process ends with the loop as it is: what is left was named already
+            loop.set_exception_handler(_say_nothing)
+        else:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+
+def _say_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    del loop, context
 
 
 async def _guard(session: Session, foreground: Foreground, work: Callable[[Foreground], Awaitable[T]]) -> T:
