@@ -113,8 +113,7 @@ def _become(command: Command, status: int) -> None:
     os.chdir(command.cwd)
     env = {**_DEFAULT_ENV, **command.env}
     program = seccomp.assemble(kernel.MACHINE)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    kernel.default_signals()
     os.closerange(3, _LAST_FD)
     _set_limits(command.limits)
     kernel.load_filter(program)

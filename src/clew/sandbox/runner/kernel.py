@@ -46,8 +46,8 @@ _SECUREBITS_LOCKED = 0xEF
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _NUMBERS = {
-    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "mount_setattr": 442},
-    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "mount_setattr": 442},
+    "x86_64": {"pivot_root": 155, "seccomp": 317, "capset": 126, "mount_setattr": 442, "rt_sigaction": 13},
+    "aarch64": {"pivot_root": 41, "seccomp": 277, "capset": 91, "mount_setattr": 442, "rt_sigaction": 134},
 }
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -83,6 +83,18 @@ def _number(name: str) -> int:
         return _NUMBERS[MACHINE][name]
     except KeyError:
         raise OSError(38, f"{name}: the {MACHINE} architecture is not supported") from None
+
+
+def default_signals() -> None:
+    """Give every signal its default action, whatever the engine was started with (``nohup``, a shell's background).
+
+    By the bare system call: the C library keeps two signals for itself and refuses to touch them.
+    """
+    call, size = ctypes.c_long(_number("rt_sigaction")), ctypes.c_long(8)
+    action = ctypes.create_string_buffer(64)  # all zero: SIG_DFL, no flags, nothing masked
+    for number in range(1, 65):
+        if number not in (9, 19):  # KILL and STOP have no other action
+            _checked(_libc.syscall(call, ctypes.c_long(number), action, None, size), "rt_sigaction")
 
 
 def unshare(flags: int) -> None:

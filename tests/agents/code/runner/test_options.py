@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 
 from clew.agents.code.runner.options import prepare_path, pytest_arguments
@@ -9,11 +10,16 @@ def test_the_repositorys_configuration_is_found_where_it_was(tmp_path):
     assert arguments[arguments.index("-c") + 1] == str(tmp_path / "setup.cfg")
 
 
-def test_order_and_tracing_are_protected_only_from_what_is_installed():
+def test_order_and_tracing_are_protected_only_from_what_is_installed(monkeypatch):
+    installed = {"xdist", "pytest_cov"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in installed else None)
     arguments = pytest_arguments({"root": "/workspace"})
     assert "no:randomly" in arguments
-    assert "-n0" in arguments  # xdist is among our own development packages
+    assert "-n0" in arguments
     assert "--no-cov" in arguments
+    assert not any(a.startswith("--hypothesis") for a in arguments)
+    installed.clear()
+    assert not {"-n0", "--no-cov"} & set(pytest_arguments({"root": "/workspace"}))
 
 
 def test_the_repository_comes_first(monkeypatch):
