@@ -73,9 +73,18 @@ def tree(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-async def test_the_demo_is_repaired_and_the_users_tree_left_alone(handlers, demo):
+async def test_the_demo_is_repaired_over_a_crash_and_the_users_tree_left_alone(handlers, demo):
+    """Cut off after the first batch, the run goes on with the next, or with what followed from it."""
     before = tree(demo)
-    result = await walk(handlers, {"repo": str(demo), "python": sys.executable}, Journal())
+    given = {"repo": str(demo), "python": sys.executable}
+    first = Journal(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        await walk(handlers, given, first)
+    assert first.performed == ["run_suite", "locate", "evaluate"]
+    second = Journal(first.record)
+    result = await walk(handlers, given, second)
+    assert not {"run_suite", "locate"} & set(second.performed)
+    assert second.performed[-1] == "verify"
     assert result["tests_before"] == {"passed": 52, "failed": 6, "skipped": 0}
     assert result["tests_after"] == {"passed": 58, "failed": 0, "skipped": 0}
     assert (result["file"], result["applied"]) == ("src/slots/recurrence.py", False)
@@ -84,34 +93,42 @@ async def test_the_demo_is_repaired_and_the_users_tree_left_alone(handlers, demo
     assert [name for name, data in tree(demo).items() if before.get(name) != data] == ["src/slots/recurrence.py"]
 
 
-async def test_applied_on_request_and_then_nothing_is_left_to_fix(handlers, demo):
-    given = {"repo": str(demo), "python": sys.executable, "apply": True}
+@pytest.fixture
+def small(repo):
+    """One wrong comparison; odd names."""
+    code = "def clamp(x, low, high):\n    if x < low:\n        return low\n    return high if x < high else x\n"
+    tests = "from wörter import clamp\n\ndef test_high(): assert clamp(9, 0, 5) == 5\ndef test_low(): assert clamp(-1, 0, 5) == 0\n"
+    top = repo({"wörter.py": code, "test_größe.py": tests, "notes to self.txt": "kept"})
+    return top.rename(top.with_name("mein Ordner – ü"))
+
+
+async def test_applied_on_request_and_then_nothing_is_left_to_fix(handlers, small):
+    before = tree(small)
+    given = {"repo": str(small), "python": sys.executable, "apply": True}
     result = await walk(handlers, given, Journal())
     assert result["applied"]
+    assert [name for name, data in tree(small).items() if before.get(name) != data] == ["wörter.py"]
     again = await walk(handlers, given, Journal())
     assert (again["route"], again["tests_before"]["failed"]) == ("nothing", 0)
 
 
-async def test_a_run_that_was_cut_off_goes_on_with_the_next_batch(handlers, demo):
-    given = {"repo": str(demo), "python": sys.executable}
-    first = Journal(stop_after=3)
-    with pytest.raises(KeyboardInterrupt):
-        await walk(handlers, given, first)
-    second = Journal(first.record)
-    result = await walk(handlers, given, second)
-    assert result["tests_after"]["failed"] == 0
-    assert first.performed == ["run_suite", "locate", "evaluate"]
-    assert "run_suite" not in second.performed
-    assert second.performed[-1] == "verify"
-
-
-async def test_what_cannot_be_repaired_is_told(handlers, demo):
-    given = {"repo": str(demo), "python": sys.executable, "max_tries": 20}
+async def test_what_cannot_be_repaired_is_told(handlers, small):
+    given = {"repo": str(small), "python": sys.executable, "max_tries": 1}
+    (small / "wörter.py").write_text("def clamp(x, low, high):\n    return low - high\n")
     result = await walk(handlers, given, Journal())
     assert result["route"] == "not_repaired"
-    assert (result["reason"], result["tried"]) == ("tries", 20)
-    assert result["suspects"][0]["file"] == "src/slots/recurrence.py"
+    assert (result["reason"], result["tried"]) == ("tries", 1)
+    assert result["suspects"][0] == {"file": "wörter.py", "line": 2, "score": 1.0}
     assert "limit of tries" in result["message"]
+    assert "AssertionError" in result["messages"]["test_größe.py::test_high"]
+
+
+async def test_no_failing_test_that_could_judge(handlers, small):
+    (small / "test_größe.py").write_text("import nothing_of_this_name\n")
+    (small / "test_b.py").write_text("def test_good(): pass\n")
+    result = await walk(handlers, {"repo": str(small), "python": sys.executable}, Journal())
+    assert (result["route"], result["reason"]) == ("not_repaired", "no_target")
+    assert "no module nothing_of_this_name" in result["message"]
 
 
 def test_the_demo_gives_no_hints():

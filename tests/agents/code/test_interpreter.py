@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clew.agents.code import interpreter
-from clew.core.errors import Failure, UsageError
+from clew.core.errors import Failure
 
 
 def test_the_named_one_then_the_repositorys_then_ours(tmp_path, repo):
@@ -21,7 +21,7 @@ def test_the_named_one_then_the_repositorys_then_ours(tmp_path, repo):
 def test_what_is_not_executable_is_refused(tmp_path):
     (tmp_path / "python").write_text("")
     for name in ("python", "missing", "."):
-        with pytest.raises(UsageError):
+        with pytest.raises(Failure, match="not an executable"):
             interpreter.choose(tmp_path, str(tmp_path / name))
 
 

@@ -1,11 +1,12 @@
 """From a failing repository to a diff, each job on its own, with JSON between them."""
 
 import json
+from hashlib import sha256
 
 import pytest
 
-from clew.agents.code import jobs, repair
-from clew.core.errors import Failure, UsageError
+from clew.agents.code import jobs, repair, runs
+from clew.core.errors import Failure
 
 pytestmark = pytest.mark.slow
 LIMITS = {"max_tries": 800, "time_limit": 120.0}
@@ -56,22 +57,17 @@ COUNTING = {
 
 
 async def test_several_failing_tests_of_one_fault_in_a_src_layout(mend, repo):
+    """Whether one candidate is judged at a time or three makes no difference."""
     top = repo(COUNTING)
-    suite, located, found = await mend(top)
+    suite, located, found = await mend(top, workers=1)
+    _, _, other = await mend(top, workers=3)
+    assert (found["tried"], found["verified"]["diff"]) == (other["tried"], other["verified"]["diff"])
     assert (suite["passed"], suite["failed"]) == (1, 2)
     assert located["suspects"][0]["file"] == "src/counting/core.py"
     verified = found["verified"]
     assert verified["tests_after"] == {"passed": 3, "failed": 0, "skipped": 0}
     assert "-    while i < n:\n+    while i <= n:\n" in verified["diff"]
     assert "while i < n" in (top / "src/counting/core.py").read_text()
-
-
-async def test_the_same_diff_on_every_run(mend, repo):
-    top = repo(COUNTING)
-    first = await mend(top, workers=1)
-    second = await mend(top, workers=3)
-    assert first[2]["verified"]["diff"] == second[2]["verified"]["diff"]
-    assert first[2]["tried"] == second[2]["tried"]
 
 
 async def test_a_fault_that_raises(mend, repo):
@@ -83,18 +79,21 @@ async def test_a_fault_that_raises(mend, repo):
 
 
 async def test_a_fault_that_never_ends(mend, repo):
-    code = "def halves(n):\n    count = 0\n    while n > 0:\n        n = n - n // 2\n        count += 1\n    return count\n"
+    code = (
+        "def halvings(n):\n    count = 0\n    while n != 1:\n        n = n // 2\n        count += 1\n    return count\n"
+    )
     tests = """\
-        from halves import halves
+        from halvings import halvings
 
-        def test_none(): assert halves(0) == 0
-        def test_one(): assert halves(1) == 1
-        def test_eight(): assert halves(8) == 4
-        def test_many(): assert halves(1000) == 10
+        def test_none(): assert halvings(0) == 0
+        def test_less(): assert halvings(-3) == 0
+        def test_one(): assert halvings(1) == 0
+        def test_nine(): assert halvings(9) == 3
     """
-    suite, _, found = await mend(repo({"halves.py": code, "test_halves.py": tests}))
-    assert suite["hanging"] == [f"test_halves.py::test_{name}" for name in ("one", "eight", "many")]
-    assert found["verified"]["tests_after"]["passed"] == 4
+    top = repo({"halvings.py": code, "test_halvings.py": tests})
+    suite, _, found = await mend(top, test_timeout=0.3)
+    assert suite["hanging"] == ["test_halvings.py::test_none", "test_halvings.py::test_less"]
+    assert "+    while n > 1:" in found["verified"]["diff"]
 
 
 async def test_a_wrong_constant_of_a_module_and_a_call_at_import(mend, repo):
@@ -144,9 +143,98 @@ async def test_no_tests(backend, repo, python):
     assert caught.value.code == "no_tests"
 
 
-async def test_no_such_repository(backend, tmp_path):
-    with pytest.raises(UsageError):
-        await jobs.run_suite(backend, {"repo": str(tmp_path / "missing")})
+async def test_what_keeps_pytest_from_any_test_is_told(backend, repo, python):
+    request = {"repo": str(repo({"a.py": "", "test_a.py": "import nothing_of_this_name\n"})), "python": python}
+    with pytest.raises(Failure, match="no module nothing_of_this_name") as caught:
+        await jobs.run_suite(backend, request)
+    assert caught.value.code == "missing_module"
+    repo({"conftest.py": "import nothing_of_that_name\n"})
+    with pytest.raises(Failure, match="nothing_of_that_name") as caught:
+        await jobs.run_suite(backend, request)
+    assert caught.value.code == "suite"
+    repo({"conftest.py": "", "pytest.ini": "[pytest]\naddopts = --never-heard-of\n"})
+    with pytest.raises(Failure, match="--never-heard-of"):
+        await jobs.run_suite(backend, request)
+
+
+async def test_plugins_that_stop_the_suite_are_left_off(backend, repo, python):
+    """pytest-asyncio, which the interpreter of these tests has, warns where nothing is configured."""
+    files = {"pytest.ini": "[pytest]\nfilterwarnings = error\n", "test_a.py": "def test_good(): pass\n"}
+    suite = await jobs.run_suite(backend, {"repo": str(repo(files)), "python": python})
+    assert (suite["passed"], suite["plugins"]) == (1, False)
+
+
+async def test_a_file_that_pytest_does_not_find_by_itself(backend, repo, python):
+    files = {"checks.py": "def test_bad(): assert 0\n", "test_a.py": "def test_good(): pass\n"}
+    request = {"repo": str(repo(files)), "python": python, "tests": ["checks.py"]}
+    suite = await jobs.run_suite(backend, request)
+    assert (suite["failing"], suite["passed"]) == (["checks.py::test_bad"], 1)
+    with pytest.raises(Failure, match="no test of"):
+        await jobs.run_suite(backend, {**request, "tests": ["test_a.py::test_other"]})
+
+
+async def test_a_slow_test_is_not_taken_for_one_that_hangs(backend, repo, python):
+    slow = "import time\n\ndef test_slow(): time.sleep(0.5)\ndef test_good(): pass\n"
+    request = {"repo": str(repo({"test_a.py": slow})), "python": python, "test_timeout": 0.3}
+    suite = await jobs.run_suite(backend, request)
+    assert (suite["passed"], suite["hanging"], suite["test_limit"]) == (2, [], 1.2)
+
+
+async def test_failing_tests_that_can_judge_nothing_are_set_aside(mend, repo):
+    tests = """\
+        import socket
+        from counting import upto
+
+        def test_three(): assert upto(3) == [1, 2, 3]
+        def test_two(): assert upto(2) == [1, 2]
+        def test_network():
+            assert upto(0) == []
+            socket.socket(socket.AF_INET).connect(("127.0.0.1", 1))
+        def test_fixture(not_a_fixture): assert upto(0) == []
+    """
+    top = repo({**COUNTING, "tests/test_core.py": tests, "tests/test_other.py": "import nothing_of_this_name\n"})
+    _, located, found = await mend(top)
+    assert {name.split("/")[-1]: why.split(",")[0] for name, why in located["set_aside"].items()} == {
+        "test_core.py::test_network": "it asks for a network socket",
+        "test_core.py::test_fixture": "the interpreter has no fixture not_a_fixture",
+        "test_other.py": "the interpreter has no module nothing_of_this_name",
+    }
+    assert found["verified"]["tests_after"] == {"passed": 2, "failed": 3, "skipped": 0}
+
+
+async def test_doctests_are_tests_of_the_file_that_they_are_in(mend, repo):
+    code = """\
+        def double(n):
+            \"\"\"Twice as much.
+
+            >>> double(2), double(3)
+            (4, 6)
+            \"\"\"
+            return n + 2
+    """
+    top = repo({"pkg/__init__.py": code, "pytest.ini": "[pytest]\naddopts = --doctest-modules\n"})
+    suite, _, found = await mend(top)
+    assert suite["failing"] == ["pkg/__init__.py::pkg.double"]
+    assert "+    return n * 2" in found["verified"]["diff"]
+
+
+async def test_a_fault_that_raises_at_import(mend, repo):
+    code = "TABLE = [1, 2, 3]\nLAST = TABLE[3]\n\ndef last():\n    return LAST\n"
+    tests = "from last import last\n\ndef test_last(): assert last() == 3\n"
+    suite, _, found = await mend(repo({"last.py": code, "test_last.py": tests}))
+    assert suite["failing"] == ["test_last.py"]
+    assert (found["verified"]["line"], found["verified"]["tests_after"]["passed"]) == (2, 1)
+
+
+async def test_a_long_suite_is_localised_alike(backend, repo, python, monkeypatch):
+    """Probes on the lines that the failing tests ran, instead of tracing everything."""
+    request = {"repo": str(repo(COUNTING)), "python": python}
+    suite = await jobs.run_suite(backend, request)
+    traced = await jobs.locate(backend, request, suite)
+    monkeypatch.setattr(runs, "LONG_SUITE", 0.0)
+    probed = await jobs.locate(backend, request, suite)
+    assert probed["suspects"] == traced["suspects"]
+    assert probed["groups"] == traced["groups"]
 
 
 async def test_a_repository_that_changes_meanwhile_is_noticed(backend, repo, python):
@@ -159,16 +247,17 @@ async def test_a_repository_that_changes_meanwhile_is_noticed(backend, repo, pyt
     assert caught.value.code == "repository_changed"
 
 
-async def test_the_change_is_written_once_and_only_over_what_was_verified(mend, repo, backend):
+async def test_the_change_is_written_once_and_only_over_what_was_verified(repo, backend):
     top = repo(COUNTING)
-    _, _, found = await mend(top)
-    change = found["verified"]["change"]
     target = top / "src/counting/core.py"
-    before = target.read_text()
+    before = target.read_bytes()
+    start, after = before.index(b"< n"), before.replace(b"< n", b"<= n")
+    digests = {"before": sha256(before).hexdigest(), "after": sha256(after).hexdigest()}
+    change = {"file": "src/counting/core.py", "start": start, "end": start + 1, "text": "<=", **digests}
     jobs.apply_change(backend, str(top), change)
-    mended = target.read_text()
+    assert target.read_bytes() == after
     jobs.apply_change(backend, str(top), change)
-    assert mended == target.read_text() == before.replace("i < n", "i <= n")
-    target.write_text("# something else\n" + before)
+    assert target.read_bytes() == after
+    target.write_bytes(b"# something else\n" + before)
     with pytest.raises(Failure):
         jobs.apply_change(backend, str(top), change)

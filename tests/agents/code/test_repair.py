@@ -15,6 +15,7 @@ SUITE = {
     "failed": 2,
     "skipped": 0,
     "failing": ["t"],
+    "messages": {"t": "AssertionError: 1 != 2"},
     "seconds": 0.1,
     "interpreter": {"executable": "/python"},
 }

@@ -28,8 +28,10 @@ def test_the_digest_sees_names_and_contents(repo):
 
 
 def test_a_missing_repository_is_told(tmp_path):
-    with pytest.raises(UsageError):
-        workspace.repository(str(tmp_path / "missing"))
+    (tmp_path / "file").write_text("")
+    for name, words in (("missing", "no such folder"), ("file", "not a folder")):
+        with pytest.raises(Failure, match=words):
+            workspace.repository(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["../outside.py", "missing.py", "link.py", "folder"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from clew.core.errors import Failure, UsageError
+from clew.core.errors import Failure
 from clew.gate.ports.sandbox import ExecRequest, Mount, Profile, SandboxBackend
 
 _ASK = (
@@ -38,7 +38,8 @@ def choose(repo: Path, python: str | None) -> Path:
         chosen = Path(python).expanduser()
         chosen = chosen if chosen.is_absolute() else Path.cwd() / chosen
         if not os.access(chosen, os.X_OK) or chosen.is_dir():
-            raise UsageError(f"--python {python}: not an executable file", hint="name a Python interpreter")
+            hint = "name a Python interpreter"
+            raise Failure(f"python: {python}: not an executable file", code="interpreter", hint=hint)
         return chosen
     for folder in (".venv", "venv"):
         own = repo / folder / "bin" / "python"
@@ -75,7 +76,7 @@ def mountable(folder: str) -> bool:
 async def inspect(backend: SandboxBackend, repo: Path, python: str | None) -> Interpreter:
     """Ask the interpreter, inside a sandbox, for its prefix and import path.
 
-    Raises UsageError when ``python`` is no executable, Failure(code="interpreter") when it does not run or is too old.
+    Raises Failure(code="interpreter") when ``python`` is no executable, does not run or is too old.
     """
     executable = choose(repo, python)
     prefixes = _prefixes(executable)
@@ -95,7 +96,7 @@ async def inspect(backend: SandboxBackend, repo: Path, python: str | None) -> In
         raise Failure(
             f"the interpreter {executable} does not run in the sandbox: {words}",
             code="interpreter",
-            hint="name another one with --python",
+            hint="name another one with python=…",
         ) from None
     if version < _OLDEST:
         raise Failure(f"{executable} is Python {version[0]}.{version[1]}; 3.8 or later is needed", code="interpreter")

@@ -26,7 +26,7 @@ from clew.agents.code.ranges import packed, unpacked
 from clew.agents.code.records import Change, Located, Request, Session, Suite, Test
 from clew.agents.code.runner.scope import editable, split_node_id
 from clew.agents.code.runs import FAILING
-from clew.core.errors import Failure, UsageError
+from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 
 
@@ -38,7 +38,7 @@ async def run_suite(backend: SandboxBackend, request: dict[str, Any]) -> dict[st
     session, settings = await runs.first_session(backend, wanted, (repo, interpreter))
     unknown = [name for name in wanted.tests if not any(_chosen(t.id, (name,)) for t in session.tests)]
     if unknown:
-        raise UsageError(f"tests: {unknown[0]}: no test of {repo} has this id or file")
+        raise Failure(f"tests: {unknown[0]}: no test of {repo} has this id or file", code="no_such_test")
     failing = [t for t in session.tests if t.outcome in FAILING]
     failing_ids = [t.id for t in failing if _chosen(t.id, wanted.tests)]
     suite = Suite(
@@ -90,7 +90,7 @@ async def locate(backend: SandboxBackend, request: dict[str, Any], suite: dict[s
         suspects=suspects,
         import_lines={f: packed(lines) for f, lines in session.import_lines.items() if f in spectrum.lines},
         files=sorted(test_files),
-        target_seconds=sum(runs.target_time(session.tests[i], known) for i in targets) + known.slowest,
+        target_seconds=sum(runs.target_time(session.tests[i], known) for i in targets) + _slowest(session, known),
         seconds=_seconds(session),
         candidates=0,
     )
@@ -192,15 +192,26 @@ def _unchanged(suite: Suite) -> Path:
     return repo
 
 
+def _slowest(session: Session, suite: Suite) -> float:
+    """Seconds of the slowest passing test that runs lines which the failing ones run, else of the slowest of all."""
+    groups = session.coverage.groups if session.coverage else []
+    near = [session.tests[i].took for _, passing in groups for i in passing]
+    return min(max(near), suite.slowest) if near else suite.slowest
+
+
 def _why_not(test: Test, runs_code: bool) -> str:
     """Why a failing test cannot tell good candidates from bad ones; empty when it can."""
     if test.outcome not in FAILING:
         return "it did not fail when it was run again"
     if test.missing:
-        return f"the interpreter has no module {test.missing}"
+        return f"the interpreter has no {test.missing}"
     if test.network:
         return "it asks for a network socket, which the sandbox refuses"
-    return "" if runs_code else "it runs no code of the repository that may be edited, at least not in its own process"
+    if runs_code:
+        return ""
+    if test.collect:
+        return f"it cannot be collected: {test.message}"
+    return "it runs no code of the repository that may be edited, at least not in its own process"
 
 
 def _counts(session: Session) -> dict[str, int]:

@@ -68,6 +68,7 @@ def report(suite: dict[str, Any], located: dict[str, Any], found: dict[str, Any]
         "reason": found["reason"],
         "tests_before": counts(suite),
         "failing": suite["failing"][:20],
+        "messages": dict(list(suite["messages"].items())[:5]),
         "set_aside": [{"test": name, "why": why} for name, why in sorted(located["set_aside"].items())[:20]],
         "candidates": located["candidates"],
         "tried": found["tried"],

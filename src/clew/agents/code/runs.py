@@ -13,13 +13,15 @@ from clew.agents.code.ranges import unpacked
 from clew.agents.code.records import Batched, Located, Request, Session, Suite, Test
 from clew.agents.code.runner.scope import split_node_id
 from clew.agents.code.workspace import Task
-from clew.core.errors import Failure, UsageError
+from clew.core.errors import Failure
 from clew.gate.ports.sandbox import MIB, SandboxBackend
 
 INTERNAL_ERROR = 3
 """pytest's exit code when it, or a plugin of it, broke down."""
 NOTHING_COLLECTED = 5
+_TELLING = re.compile(r"E  |ERROR: (?!usage)|.*: error: |INTERNALERROR> [\w.]+(Error|Warning|Exception)|\w+ while ")
 FAILING = ("failed", "timeout")
+COLLECT_LIMIT = 60.0
 SECOND_CHANCE = 4
 """Times the limit of a test that seemed to hang."""
 LONG_SUITE = 3.0
@@ -33,7 +35,7 @@ async def first_session(backend: SandboxBackend, request: Request, place: Place)
     Plugins that stop the suite are left off (an interpreter that was not made for this repository has plugins that its
     configuration does not know); files that were asked for and that pytest did not find by itself are named to it; tests
     that seem to hang are tried once more, for they may be slow.
-    Raises Failure: ``no_tests``, ``missing_module``, or ``suite`` when pytest did not get to any test.
+    Raises Failure: ``no_repository``, ``no_tests``, ``missing_module``, or ``suite`` when pytest did not get to any test.
     """
     settings: dict[str, Any] = {}
     session = await suite_session(backend, request, place, settings)
@@ -72,6 +74,7 @@ async def suite_session(
     limit = more.get("test_limit") or request.test_timeout
     spec: dict[str, Any] = {
         "hung_limit": 0.5,
+        "collect_limit": COLLECT_LIMIT * (3 if tracing else 1),
         "factor": 10.0,
         "wall": request.suite_timeout * (2 if tracing else 1),
         **more,
@@ -130,17 +133,18 @@ def _unseen(repo: Path, wanted: tuple[str, ...], session: Session) -> list[str]:
 def _refuse(session: Session, place: Place) -> None:
     repo, interpreter = place
     missing = sorted({test.missing for test in session.tests if test.missing})
-    if missing and all(test.collect for test in session.tests):
+    if missing and all(test.missing for test in session.tests):
         names = ", ".join(missing)
         raise Failure(
-            f"no test of {repo} can be collected: {interpreter.executable} has no module {names}",
+            f"no test of {repo} can be collected: {interpreter.executable} has no {names}",
             code="missing_module",
             hint="install what is missing there, or name the repository's own interpreter with python=…",
         )
     if session.tests:
         return
     if next(workspace.python_files(repo), None) is None:
-        raise UsageError(f"{repo} holds no Python files", hint="name the top folder of a Python repository")
+        hint = "name the top folder of a Python repository"
+        raise Failure(f"{repo} holds no Python files", code="no_repository", hint=hint)
     if session.exit == NOTHING_COLLECTED:
         hint = 'if they are in files of unusual names, name these: tests=["checks.py"]'
         raise Failure(f"pytest found no tests in {repo}", code="no_tests", hint=hint)
@@ -150,9 +154,7 @@ def _refuse(session: Session, place: Place) -> None:
 def _essence(output: str) -> str:
     """The lines of pytest's output that say what went wrong, else its end."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    told = [
-        line for line in lines if re.match(r"E  |ERROR|INTERNALERROR> [\w.]+(Error|Warning|Exception)|\w+ while ", line)
-    ]
+    told = [line for line in lines if _TELLING.match(line)]
     words = [re.sub(r"^(E|INTERNALERROR>) +", "", line) for line in told or lines]
     return "; ".join(words[-4:])[-800:] or "it said nothing"
 
@@ -180,7 +182,7 @@ def batch_spec(request: Request, suite: Suite, located: Located, entries: list[d
     union = sorted({index for group in groups for index in group})
     for entry in entries:
         entry["group"] = entry["group"] if entry["group"] >= 0 else len(groups)
-    limit = 0.3 + 5 * located.target_seconds
+    limit = 0.5 + 5 * located.target_seconds
     return {
         **told(suite),
         "candidates": entries,

@@ -35,10 +35,12 @@ class Task(msgspec.Struct, frozen=True):
 
 
 def repository(path: str) -> Path:
-    """The folder that ``path`` names. Raises UsageError when there is none."""
+    """The folder that ``path`` names. Raises Failure(code="no_repository") when there is none."""
     repo = Path(path).expanduser().resolve()
     if not repo.is_dir():
-        raise UsageError(f"{path}: no such folder", hint="name the top folder of a Python repository")
+        hint = "name the top folder of a Python repository"
+        what = "not a folder" if repo.exists() else "no such folder"
+        raise Failure(f"{path}: {what}", code="no_repository", hint=hint)
     return repo
 
 
@@ -128,7 +130,7 @@ async def run(
         sandbox.close()
     if answer.get("error") == "no_pytest":
         message = str(answer.get("message"))
-        raise Failure(message, code="no_pytest", hint="install pytest there, or name another --python")
+        raise Failure(message, code="no_pytest", hint="install pytest there, or name another interpreter with python=…")
     return answer
 
 

@@ -13,6 +13,7 @@ from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set, Union
 
 import pytest
 from _pytest.doctest import DoctestModule
+from _pytest.fixtures import FixtureLookupError
 
 from .probes import Probes
 from .tracer import Tracer, frames_below
@@ -101,7 +102,7 @@ class Recorder:
         cause = _root_cause(call.excinfo.value)
         missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
         frames = frames_below(self.tracer, cause.__traceback__)
-        return {"message": _described(cause), "frames": frames, "missing": missing or ""}
+        return {"message": _described(cause), "frames": frames, "missing": "module " + missing if missing else ""}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: List[Any]) -> None:
@@ -132,6 +133,7 @@ class Recorder:
         self.network = False
         if self.tracing:
             self.coverage.start()
+            self.coverage.take()  # what ran between two tests belongs to neither
         yield
         took = time.monotonic() - self.began
         if self.outcome == "passed":
@@ -180,6 +182,8 @@ class Recorder:
                     "message": _described(excinfo.value),
                     "frames": frames_below(self.tracer, excinfo.tb),
                 }
+                if isinstance(excinfo.value, FixtureLookupError) and excinfo.value.argname:
+                    self.failure["missing"] = "fixture " + excinfo.value.argname
         elif report.skipped and self.outcome == "passed":
             self.outcome = "skipped"
 

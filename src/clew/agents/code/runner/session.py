@@ -32,6 +32,7 @@ class Log:
         self.lines: Dict[str, Dict[str, List[int]]] = {}
         self.current: Optional[str] = None
         self.limit = 0.0
+        self.stuck = ""
         self.tracing = tracing
 
     def add(self, event: Dict[str, Any]) -> None:
@@ -74,7 +75,8 @@ def perform(spec: Dict[str, Any]) -> Dict[str, Any]:
 def _one_child(spec: Dict[str, Any], log: Log, limits: Limits, due: float) -> bool:
     """Run one child to its end; True when it went through all the tests."""
     skip = frozenset(log.ended)
-    child = spawn(lambda pipe: _run(spec, pipe, skip, limits), max(0.1, due - time.monotonic()))
+    patience = min(due - time.monotonic(), spec.get("collect_limit", due))
+    child = spawn(lambda pipe: _run(spec, pipe, skip, limits), max(0.1, patience))
     buffer, complete = b"", False
     while True:
         turned = wait_any([child])
@@ -87,10 +89,14 @@ def _one_child(spec: Dict[str, Any], log: Log, limits: Limits, due: float) -> bo
                 complete = True
                 log.meta["exit"] = event["exit"]
                 continue
+            collecting = event["e"] == "broken"
             log.add(event)
-            _schedule(child, log, due)
+            if not collecting:
+                _schedule(child, log, due)
         if turned is None or not data:
             break
+    if "version" not in log.meta and time.monotonic() >= child.due:
+        log.stuck = f"ERROR: collecting the tests did not end within {patience:g} s"
     child.end()
     for entry in log.ended.values():
         if entry["outcome"] == "timeout":
@@ -154,7 +160,7 @@ def _result(spec: Dict[str, Any], log: Log, complete: bool) -> Dict[str, Any]:
         "complete": complete,
         "tests": tests,
         "not_run": missing,
-        "output": "" if tests else _tail(spec.get("output")),
+        "output": "" if tests else _tail(spec.get("output")) + log.stuck,
     }
     if log.tracing:
         result["import_lines"] = {path: sorted(lines) for path, lines in log.import_lines.items()}
