@@ -114,13 +114,13 @@ async def test_applied_on_request_and_then_nothing_is_left_to_fix(handlers, smal
 
 async def test_what_cannot_be_repaired_is_told(handlers, small):
     given = {"repo": str(small), "python": sys.executable, "max_tries": 1}
-    (small / "wörter.py").write_text("def clamp(x, low, high):\n    return low - high\n")
+    (small / "wörter.py").write_text("def clamp(x, low, high):\n    wrong = low - high\n    return wrong / 0\n")
     result = await walk(handlers, given, Journal())
     assert result["route"] == "not_repaired"
     assert (result["reason"], result["tried"]) == ("tries", 1)
-    assert result["suspects"][0] == {"file": "wörter.py", "line": 2, "score": 1.0}
+    assert result["suspects"][0] == {"file": "wörter.py", "line": 3, "score": 1.0}
     assert "limit of tries" in result["message"]
-    assert "AssertionError" in result["messages"]["test_größe.py::test_high"]
+    assert "ZeroDivisionError" in result["messages"]["test_größe.py::test_high"]
 
 
 async def test_no_failing_test_that_could_judge(handlers, small):

@@ -47,9 +47,10 @@ def write(file: str, line: dict) -> None:
 
 def _point(name: str) -> None:
     """End this process if the test has planned so for this point, once."""
-    if not Path(PLAN).exists():
+    try:
+        wanted = Path(PLAN).read_text()
+    except FileNotFoundError:  # nothing is planned, or another thread is about to end the process
         return
-    wanted = Path(PLAN).read_text()
     if wanted == "list":
         write(POINTS, {"point": name})
     elif wanted == name:

@@ -182,7 +182,7 @@ def batch_spec(request: Request, suite: Suite, located: Located, entries: list[d
     union = sorted({index for group in groups for index in group})
     for entry in entries:
         entry["group"] = entry["group"] if entry["group"] >= 0 else len(groups)
-    limit = 0.5 + 5 * located.target_seconds
+    limit = 0.3 + 5 * located.target_seconds
     return {
         **told(suite),
         "candidates": entries,

@@ -164,11 +164,8 @@ class WarmLoop(Stages):
         live = LiveFunctions()
         gc.collect()
         gc.freeze()
-        originals: Dict[str, bytes] = {}
-        for index in self.indexes:
-            path = self.spec["candidates"][index]["path"]
-            if path not in originals:
-                originals[path] = _read(self.spec, path)
+        paths = {self.spec["candidates"][index]["path"] for index in self.indexes}
+        originals = {path: _read(self.spec, path) for path in paths}
 
         def body(candidate: Dict[str, Any]) -> str:
             path = _real(self.spec, candidate["path"])
