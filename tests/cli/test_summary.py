@@ -2,7 +2,7 @@ import pytest
 
 from clew.cli.session import Session
 from clew.cli.shapes import Outcome, Question
-from clew.cli.summary import answer_lines, exit_code, worst
+from clew.cli.summary import answer_lines, exit_code, print_outcome, worst
 
 
 def outcome(**fields):
@@ -42,3 +42,30 @@ def test_the_exact_commands():
     assert approve == "clew approve r1 --key '0/a#1/1' --digest abababababab --value JSON"
     assert reject == "clew reject r1 --key '0/a#1/1' --digest abababababab --why TEXT"
     assert "--key" not in answer_lines(Session(), ASKED, alone=True)[0]
+
+
+class Sheet:
+    """Takes what would be printed."""
+
+    def __init__(self):
+        self.text = ""
+
+    def __getattr__(self, name):
+        def take(*parts, **_):
+            self.text += " ".join(str(p[0] if isinstance(p, tuple) else p) for p in parts) + "\n"
+
+        return take
+
+
+def test_a_failed_run_still_shows_its_output():
+    """An exit that always fails carries what was found: where the fault most likely is, what was tried."""
+    sheet = Sheet()
+    failed = outcome(
+        state="failed",
+        status="failure",
+        error={"code": "always_fail", "message": "exit"},
+        output={"suspects": ["a.py:3"]},
+    )
+    print_outcome(Session(), sheet, failed)
+    assert "always_fail" in sheet.text
+    assert "a.py:3" in sheet.text

@@ -33,7 +33,7 @@ def print_outcome(session: Session, paper: Paper, outcome: shapes.Outcome) -> No
     )  # fmt: skip
     if outcome.error:
         _print_error(paper, outcome.error)
-    elif outcome.output is not None:
+    if outcome.output is not None:  # an exit that always fails still says what was found
         _print_value(paper, "output", outcome.output)
     for asked in outcome.waiting:
         print_question(session, paper, asked, alone=len(outcome.waiting) == 1)
