@@ -103,7 +103,6 @@ class Host:
         self.on_child_gone: Callable[[Host, str], None] | None = None
         self.on_parked: Callable[[bool], None] | None = None
         self._children: dict[str, bool] = {}
-        self.on_wait: Callable[[Host, AwaitDecision], None] | None = None
         self.watchers: list[Watcher] = []
         self._door = Door(self, world.interceptors, world.drivers)
         self._arms = Arms(self, world.clock)
@@ -299,8 +298,6 @@ class Host:
                 self.on_child(self, wait)
         elif wait.due is not None:
             self._timers[wait.key] = self._clock.at(wait.due, lambda: self._due(wait))
-        if isinstance(wait, AwaitDecision) and self.on_wait:
-            self.on_wait(self, wait)
 
     def _due(self, wait: Sleep | AwaitDecision | StartChild) -> None:
         self._timers.pop(wait.key, None)
