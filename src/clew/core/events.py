@@ -148,6 +148,10 @@ class EffectFinished(_Fact, frozen=True):
     cost: str = ""
     """US dollars, a decimal number in text."""
     usage: dict[str, int] | None = None
+    agent: str = ""
+    """The agent on whose behalf it was done, where a body is an agent's."""
+    by: str = ""
+    """Who did it, where the driver had a choice: of a model effect the deployment, ``provider/name``."""
 
 
 class RunPaused(_Fact, frozen=True):

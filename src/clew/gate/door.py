@@ -210,6 +210,8 @@ def finished_event(effect: Effect, outcome: Outcome, *, begun: bool, ms: int, at
         ms=ms,
         cost=outcome.cost,
         usage=outcome.usage,
+        agent=effect.agent,
+        by=outcome.by,
     )
     return Event(fact, payload, at)
 
@@ -228,6 +230,7 @@ def outcome_of(event: Event) -> Outcome:
         cost=fact.cost,
         usage=fact.usage,
         notes=payload.get("notes", {}),
+        by=fact.by,
     )
 
 

@@ -36,6 +36,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     needs: tuple[Need, ...] = ()
     due: int | None = None
     """Waits only: when the wait ends by itself (ms since the epoch)."""
+    agent: str = ""
+    """The agent that asks, where the body is an agent's."""
 
     @property
     def outward_key(self) -> str:
@@ -60,6 +62,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cost: str = ""
     usage: dict[str, int] | None = None
     notes: dict[str, Any] = {}
+    by: str = ""
+    """Who did it, where the driver had a choice (a model's deployment)."""
 
     def value(self) -> Any:
         """The output; raises Failure for an error or a denial."""

@@ -101,6 +101,8 @@ class AgentPlan(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     chain_of_thought: bool = False
     corrections: int = 3
+    pool: tuple[str, ...] = ()
+    """Not one agent but a choice of these, made for each body by recorded fitness; all else is the chosen agent's."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
