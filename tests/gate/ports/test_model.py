@@ -2,13 +2,15 @@ import msgspec
 
 from clew.gate.ports.model import Message, ModelAnswer, ModelRequest, Reasoning, Text, ToolCall, ToolResponse
 
+THOUGHT = Reasoning(content="hm", opaque={"signature": "s"})
+
 
 def test_a_request_is_json_and_comes_back_the_same():
     request = ModelRequest(
         model="fast",
         messages=(
             Message("system", (Text(content="be brief"),)),
-            Message("assistant", (Reasoning(content="hm", opaque={"signature": "s"}), ToolCall(id="1", name="t", arguments={"a": 1}))),
+            Message("assistant", (THOUGHT, ToolCall(id="1", name="t", arguments={"a": 1}))),
             Message("tool", (ToolResponse(id="1", name="t", response=[1], error=True),)),
         ),
     )  # fmt: skip
