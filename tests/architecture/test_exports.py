@@ -24,7 +24,8 @@ def test_what_is_not_public():
 
 def test_the_public_fakes():
     assert sorted(importlib.import_module("clew.testing").__all__) == [
-        "MachineScript", "ManualClock", "MemoryRecord", "ScriptedDriver", "ScriptedHuman", "graph_of", "write_project",
+        "FakeProvider", "MachineScript", "ManualClock", "MemoryRecord", "ScriptedDriver", "ScriptedHuman", "ScriptedModel",
+        "graph_of", "write_project",
     ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Signals, two processes on one state directory, closed pipes: with processes of their own."""
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import pytest
 
 from clew.cli import shapes
 from clew.testing import write_project
+from clew.testing.provider import FakeProvider, Step
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -199,3 +202,33 @@ async def deaf(value, ctx):
     assert done.returncode == 1, done.stderr
     assert "timeout" in done.stderr + done.stdout
     assert "destroyed" not in done.stderr
+
+
+SPEAKING = """
+workflow:
+  id: speaking
+  nodes:
+    - {{id: start, kind: deterministic, role: start}}
+    - {{id: say, kind: agent, role: linear, agent: speaker}}
+    - {{id: done, kind: deterministic, role: exit}}
+  edges: [{{from: start, to: say}}, {{from: say, to: done}}]
+providers: [{{id: fake, type: openai_compatible, base_url: "{url}/v1", prices: {{input: 0, output: 0}}}}]
+agents: [{{id: speaker, model: fake/m, instructions: Speak.}}]
+"""
+HELD = "What is said first, " + "and then, " * 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), ("--no-stream",), ("--json",)])
+async def test_what_a_model_says_is_seen_while_it_speaks(terminal, tmp_path, flags):
+    """Not with ``--no-stream`` or ``--json``: there the request is not even streamed."""
+    async with FakeProvider(Step(text=HELD, hold=9)) as fake:
+        project = write_project(tmp_path / "p", SPEAKING.format(url=fake.url))
+        screen = terminal("run", project, "--input", json.dumps("go"), "--state", tmp_path / "state", *flags)
+        if not flags:
+            await asyncio.to_thread(screen.until, "    What is said first, and then,")
+        seen = await asyncio.wait_for(fake.asked(1), 30)
+        fake.release()
+        assert await asyncio.to_thread(screen.end) == 0
+    assert seen.streamed == (not flags)
+    assert "and then" in screen.plain()

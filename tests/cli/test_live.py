@@ -4,10 +4,12 @@ import pytest
 
 from clew.cli.live import LiveTree
 from clew.cli.progress import Progress
+from clew.cli.speech import Speech
 from clew.cli.terminal import Paper
 from clew.core import events as ev
 from clew.core.events import Event
 from clew.core.graph import Edge, Graph, Node
+from clew.gate.ports.stream import Chunk
 
 WIDE = 30
 GRAPH = Graph(
@@ -21,14 +23,17 @@ GRAPH = Graph(
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """``drawn(facts, height, at)``: the lines of the tree."""
+    """``drawn(facts, height, at, said)``: the lines of the tree, while models say things for tasks."""
     monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
 
-    def draw(facts, height=40, now=0):
+    def draw(facts, height=40, now=0, said=None):
+        speech = Speech("r1")
+        for task, text in (said or {}).items():
+            speech.take(Chunk(run="r1", task=task, node="n0", key=task, kind="text", text=text))
         progress = Progress("r1", "flow", GRAPH)
         for seq, (fact, at) in enumerate(facts, 1):
             progress.apply("r1", seq, Event(fact, None, at))
-        tree = LiveTree(Paper(stderr=True), progress, lambda: now, lambda: None)
+        tree = LiveTree(Paper(stderr=True), progress, lambda: now, lambda: None, speech if said else None)
         return [line.plain for line in tree.lines(height)]
 
     return draw
@@ -96,3 +101,23 @@ def test_the_end_says_how_it_went(drawn):
     lines = drawn([*facts, (ev.RunFinished(state="failed", status="failure"), 10)], now=99_999)
     assert lines[0].startswith("✗ flow  r1  failure  10ms")
     assert "boom" in lines[1]
+
+
+def test_what_a_model_says_stands_under_its_node(drawn):
+    lines = drawn([*BEGIN, started("0", "n0")], said={"0": "so it goes", "0.9": "elsewhere"})
+    assert lines[2:] == ["    so it goes"]
+    assert drawn([*BEGIN, started("0", "n0"), ended("0", "n0")], said={"0": "so it goes"})[2:] == []
+
+
+def test_of_many_tasks_those_that_are_named_say_one_line(drawn):
+    facts = [*BEGIN, started("0", "n0"), ended("0", "n0"), *[started(f"0.{i}", "n1") for i in range(5)]]
+    lines = drawn(facts, now=5000, said={"0.1": "word " * 100})
+    at = next(i for i, line in enumerate(lines) if line.strip().startswith("0.1 "))
+    assert lines[at + 1].split()[:2] == ["word", "word"]
+    assert lines[at + 2].strip().startswith("0.2 ")
+
+
+def test_what_is_said_goes_first_where_there_is_little_room(drawn):
+    facts = [*BEGIN, started("0", "n0"), ended("0", "n0"), started("0", "n1")]
+    assert drawn(facts, 4, said={"0": "so it goes"})[1:] == ["  ✓ n0  ", "  ⠋ n1  0ms", "    so it goes"]
+    assert drawn(facts, 3, said={"0": "so it goes"})[1:] == ["  ✓ n0  ", "  ⠋ n1  0ms"]

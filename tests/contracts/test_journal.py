@@ -484,13 +484,15 @@ class TestProjections:
         done = story.done("0/a#1/0", {"output": 1}, kind="model", name="fast", cost="0.000000018750", usage=usage)
         await journal.append(story.facts(1, done, story.done("0/a#1/1", {"output": 1}, kind="tool")))
         (row,) = await journal.rows("costs")
-        assert (row["cost"], row["tokens_in"], row["tokens_out"], row["name"], row["calls"]) == (
-            18_750,
-            10,
-            3,
-            "fast",
-            1,
-        )
+        found = (row["cost"], row["input_tokens"], row["output_tokens"], row["name"], row["calls"])
+        assert found == (18_750, 10, 3, "fast", 1)
+
+    async def test_the_newest_rows_in_their_order(self, journal, story):
+        await journal.append(story.start())
+        calls = [story.done(f"0/a#1/{i}", {"output": 1}, kind="model", name=f"m{i}", cost="1") for i in range(5)]
+        await journal.append(story.facts(1, *calls))
+        assert [row["name"] for row in await journal.rows("costs", limit=2)] == ["m0", "m1"]
+        assert [row["name"] for row in await journal.rows("costs", limit=2, newest=True)] == ["m3", "m4"]
 
     async def test_artifacts_follow_and_forget(self, journal, story):
         await story.whole(journal)

@@ -3,10 +3,17 @@
 from clew.core.events import EffectFinished, Event
 from clew.gate.interceptor import Call, Interceptor
 from clew.policies import ORDER
+from clew.policies.cache import Cache
+from clew.policies.milestones import Milestones
 from clew.policies.modes import Modes
 from clew.policies.redact import Credentials
 
-SHIPPED = (Modes(), Credentials(("secret",)))
+
+class Unused:
+    """Answers and secrets that nobody asks for here."""
+
+
+SHIPPED = (Modes(), Milestones(), Cache(Unused(), {}, Unused()), Credentials(Unused()))
 
 
 def test_each_has_a_name_of_its_own_in_the_fixed_order():

@@ -149,3 +149,29 @@ def test_errors_are_raised_and_warnings_are_not(write: Write, workflow: str, han
     with pytest.raises(ManifestError) as caught:
         load(root)
     assert [problem.file for problem in caught.value.problems] == ["tools.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("said", "tools"),
+    [("", ("read_file", "list_files")), (", tools: [list_files]", ("list_files",)), (", tools: []", ())],
+)
+@pytest.mark.parametrize("agent", ["one", "either"])
+def test_a_node_that_names_no_tools_allows_its_agents(
+    tmp_path: Path, said: str, tools: tuple[str, ...], agent: str
+) -> None:
+    (tmp_path / "clew.yaml").write_text(f"""
+workflow:
+  id: w
+  nodes:
+    - {{id: s, kind: deterministic, role: start}}
+    - {{id: a, kind: agent, role: linear, agent: {agent}{said}}}
+    - {{id: e, kind: deterministic, role: exit}}
+  edges: [{{from: s, to: a}}, {{from: a, to: e}}]
+providers: [{{id: off, type: offline}}]
+agents:
+  - {{id: one, model: off/x, tools: [read_file, list_files]}}
+  - {{id: two, model: off/x, tools: [list_files]}}
+  - {{id: either, pool: [one, two]}}
+tools: [{{id: read_file, type: builtin}}, {{id: list_files, type: builtin}}]
+""")
+    assert load(tmp_path).nodes["a"].tools == tools

@@ -42,3 +42,32 @@ def test_models_without_any_section_to_name_them(write: Write, workflow: str, ha
     root = write({"workflow.yaml": workflow, "handlers.py": handlers, "agents.yaml": "- {id: a, model: fast}"})
     (problem,) = check(root)
     assert "neither models nor providers" in problem.message
+
+
+POOL = """\
+workflow:
+  id: w
+  nodes:
+    - {id: start, kind: deterministic, role: start}
+    - {id: write, kind: agent, role: linear, agent: writers}
+    - {id: done, kind: deterministic, role: exit}
+  edges: [{from: start, to: write}, {from: write, to: done}]
+providers: [{id: local, type: offline}]
+agents:
+  - {id: quick, model: local/small}
+  - {id: careful, model: local/large}
+  - {id: writers, description: who writes, pool: [quick, careful]}
+"""
+
+
+def test_a_node_may_name_a_pool_wherever_an_agent(write: Write) -> None:
+    root = write({"clew.yaml": POOL})
+    assert check(root) == []
+    plan = load(root)
+    assert (plan.agents["writers"].pool, plan.agents["writers"].model) == (("quick", "careful"), "")
+    assert plan.agents["quick"].pool == ()
+
+
+def test_shipped_instructions_are_recorded_as_text(write: Write) -> None:
+    root = write({"clew.yaml": POOL.replace("model: local/small", 'model: local/small, instructions: "clew:planner"')})
+    assert "plan_milestones" in load(root).agents["quick"].instructions

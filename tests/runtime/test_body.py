@@ -117,16 +117,6 @@ async def test_a_callable_object_is_a_handler(solo):
     assert result.output == 8
 
 
-async def test_an_agent_node_without_a_loop_says_so(project, engine):
-    nodes = [
-        {"id": "s", "role": "start"}, {"id": "a", "kind": "agent", "role": "linear", "agent": "writer"},
-        {"id": "x", "role": "exit"},
-    ]  # fmt: skip
-    one = engine(project(nodes, "s>a>x", agents=[{"id": "writer", "model": "fast"}], models={"fast": {"use": ["p/m"]}},
-                         providers=[{"id": "p", "type": "offline"}]))  # fmt: skip
-    assert (await one.run()).error["code"] == "no_agent"
-
-
 async def test_a_handler_that_raises_stop_iteration_does_not_hang(solo):
     result = await solo("def a(input, ctx):\n    raise StopIteration\n").run()
     assert result.status == "failure"

@@ -96,6 +96,7 @@ async def test_a_synchronous_handler(enter):
     [
         ("ctx.call('t', {'x': 1})", "call", ["t", {"x": 1}], {}),
         ("ctx.model('m', [], top=1)", "model", ["m", []], {"top": 1}),
+        ("ctx.agent('w', 1)", "agent", ["w", 1], {}),
         ("ctx.ask('?', {'type': 'string'}, timeout=5)", "ask", ["?", {"type": "string"}], {"timeout": 5}),
         ("ctx.sleep('1s')", "sleep", ["1s"], {}),
         ("ctx.run('../w', 3)", "run", ["../w", 3], {}),

@@ -70,3 +70,15 @@ def test_read_back_the_same_is_seen_from_a_key_that_is_recorded_again():
 def test_a_remark_of_another_name_ends_no_copy():
     history = History([finished("0/a#1/1"), Event(Noted(name="promoted"))])
     assert not history.revise("0/a#1/1")
+
+
+def test_what_the_body_asked_before_it_went_another_way_stays_live_and_read_back():
+    copied = [finished("0/a#1/t1"), finished("0/a#1/t1.c0"), finished("0/a#1/t2"), finished("0/a#1/t3")]
+    live = History([*copied, Event(Noted(name=FORKED))])
+    assert live.revise("0/a#1/t2")
+    live.add(finished("0/a#1/t2", 2))
+    back = History([*copied, Event(Noted(name=FORKED)), finished("0/a#1/t2", 2)])
+    for history in (live, back):
+        assert [k for k in ("t1", "t1.c0", "t2", "t3") if history.finished(f"0/a#1/{k}")] == ["t1", "t1.c0", "t2"]
+        assert history.finished("0/a#1/t2").payload == {"output": 2}
+        assert not history.revise("0/a#1/t2")

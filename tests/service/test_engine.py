@@ -6,7 +6,10 @@ import pytest
 
 import clew
 from clew.core.errors import ManifestError, NotFound, UsageError
+from clew.core.events import EffectFinished
 from clew.gate.ports.journal import RunFilter
+from clew.gate.ports.model import Answered, ModelAnswer, Text
+from clew.gate.ports.stream import Chunk
 from clew.service.engine import AsyncEngine, Engine, open_project, open_state
 from clew.service.settings import MEMORY, Settings
 
@@ -35,6 +38,66 @@ async def test_events_come_as_they_become_durable_and_end_with_the_run(solo):
     assert (names[0], names[-1]) == ("RunStarted", "RunFinished")
     assert names == [type(r.event.fact).__name__ for r in (await handle.result()).history]
     assert [type(e.fact).__name__ async for e in handle.events(after=len(names) - 1)] == ["RunFinished"]
+
+
+SAYING = {
+    "providers": [{"id": "p", "type": "openai"}],
+    "provider_credentials": [{"id": "k", "auth": {"source": "env", "env_var": "TEST_SECRET_KEY"}}],
+}  # fmt: skip
+
+
+class Speaker:
+    """A model client that says its words one by one."""
+
+    def __init__(self, *words):
+        self.words = words
+
+    async def ask(self, model, request, emit=None):
+        for word in self.words if emit else ():
+            emit("text", word)
+            await asyncio.sleep(0)
+        return Answered(answer=ModelAnswer(parts=(Text(content="".join(self.words)),)))
+
+    async def close(self): ...
+
+
+@pytest.fixture
+async def saying(solo, monkeypatch):
+    """``saying(*words)``: an engine whose node asks a model that says them; ``sesame-open`` is a credential."""
+    monkeypatch.setenv("TEST_SECRET_KEY", "sesame-open")
+    opened = []
+
+    def make(*words):
+        asks = "async def a(input, ctx):\n    return await ctx.model('p/m', [{'role': 'user', 'content': '?'}])\n"
+        made = solo(asks, sections=SAYING)
+        opened.append(AsyncEngine(made.plan, made.directory, Settings(state=MEMORY), models=Speaker(*words)))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        await one.close()
+
+
+async def test_a_stream_has_what_models_say_between_the_events(saying):
+    engine = saying("it ", "is ses", "ame-", "open ", "so")
+    handle = await engine.start()
+    items = [item async for item in handle.stream()]
+    said = [i for i, item in enumerate(items) if isinstance(item, Chunk)]
+    assert [items[i].kind for i in said] == ["reset", "text", "text", "text", "text", "end"]
+    assert "".join(items[i].text for i in said) == "it is [redacted] so"
+    events = [item for item in items if not isinstance(item, Chunk)]
+    assert events == [r.event for r in (await handle.result()).history]
+    answered = next(i for i, item in enumerate(items) if isinstance(getattr(item, "fact", None), EffectFinished))
+    assert max(said) < answered
+    assert not engine.workspace.streams.wanted(handle.run_id)
+    assert [item async for item in handle.stream(after=len(events) - 1)] == events[-1:]
+
+
+async def test_without_a_listener_nothing_is_streamed(saying):
+    engine = saying("it ", "is")
+    result = await engine.run()
+    assert result.output == "it is"
+    assert engine.workspace.streams._speeches == {}
 
 
 async def test_a_handle_cancels(solo):

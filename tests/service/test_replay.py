@@ -8,7 +8,7 @@ import pytest
 from clew.core import events as ev
 from clew.core.events import Event
 from clew.service.replay import trace_digest
-from clew.testing import ScriptedHuman
+from clew.testing import ScriptedHuman, ScriptedModel
 
 WORK = """
     import world
@@ -176,3 +176,82 @@ async def test_a_cancelled_run_replays(solo):
     run = (await engine.run()).run_id
     await engine.cancel(run)
     assert (await engine.replay(run)).verdict == "identical"
+
+
+# -- agents ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def agent(project, engine):
+    """``agent(*answers)``: an engine whose node ``a`` is an agent's that may use the tool ``look``."""
+
+    def make(*answers, **fields):
+        nodes = [
+            {"id": "start", "role": "start"},
+            {"id": "a", "role": "linear", "kind": "agent", "agent": "writer", "tools": ["look"]},
+            {"id": "done", "role": "exit"},
+        ]
+        tool = {"id": "look", "handler": "handlers:look", "inputs": {"type": "object"}, "repeat_safe": True}
+        one = engine(
+            project(
+                nodes, "start>a>done", "async def look(args, context):\n    return args\n", tools=[tool],
+                agents=[{"id": "writer", "model": "p/m", "tools": ["look"], **fields}],
+                providers=[{"id": "p", "type": "openai"}],
+            )
+        )  # fmt: skip
+        one._models = ScriptedModel(*answers)
+        return one
+
+    return make
+
+
+async def test_agents_are_entered_again_without_their_project(agent):
+    engine = agent(ScriptedModel.call("look", at=1), "seen")
+    result = await engine.run()
+    (engine.directory / "handlers.py").unlink()
+    engine.workspace._worlds.clear()
+    report = await engine.replay(result.run_id)
+    assert (report.verdict, report.divergence, report.effects) == ("identical", None, 3)
+
+
+async def test_an_agent_that_failed_fails_again(agent):
+    engine = agent(*[ScriptedModel.call("look")] * 4)
+    result = await engine.run()
+    assert result.error["code"] == "loop_detected"
+    assert (await engine.replay(result.run_id)).verdict == "identical"
+
+
+async def test_an_answer_that_was_changed_diverges_at_the_agent(agent, seq_of):
+    engine = agent(ScriptedModel.call("look", at=1), "seen")
+    result = await engine.run()
+
+    def change(record):
+        if getattr(record.event.fact, "key", "") == "0/a#1/t1":
+            payload = {**record.event.payload, "output": {"parts": [{"type": "text", "content": "no need"}]}}
+            return msgspec.structs.replace(record.event, payload=payload)
+        return None
+
+    tampered(engine, result.run_id, change)
+    report = await engine.replay(result.run_id)
+    assert report.divergence.seq == seq_of(result, "NodeCompleted", node="a")
+    assert "0/a#1 gave 'seen', now 'no need'" in report.divergence.message
+
+
+@pytest.mark.parametrize(
+    ("said", "now", "difference"),
+    [("seen", "", "completed, now: the answer is empty"), ("", "seen", "failed (invalid_output), now: it completes")],
+)
+async def test_another_end_than_recorded_diverges(agent, said, now, difference):
+    engine = agent(said, corrections=0)
+    result = await engine.run()
+
+    def change(record):
+        if getattr(record.event.fact, "key", "") == "0/a#1/t1":
+            payload = {**record.event.payload, "output": {"parts": [{"type": "text", "content": now}]}}
+            return msgspec.structs.replace(record.event, payload=payload)
+        return None
+
+    tampered(engine, result.run_id, change)
+    report = await engine.replay(result.run_id)
+    assert report.verdict == "diverged"
+    assert difference in report.divergence.message

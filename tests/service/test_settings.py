@@ -27,6 +27,19 @@ def test_an_empty_variable_is_none():
     assert read({"CLEW_STATE": ""}).state == ".clew"
 
 
+@pytest.mark.parametrize(
+    ("environ", "otlp"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a"}, "http://a"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "CLEW_OTLP": "http://b"}, "http://b"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a", "CLEW_OTLP": "off"}, ""),
+        ({}, ""),
+    ],
+)
+def test_where_traces_go(environ: dict[str, str], otlp: str):
+    assert read(environ).otlp == otlp
+
+
 def test_an_unknown_name_and_an_unknown_level():
     with pytest.raises(UsageError, match="no such setting: colour"):
         read({}, colour="red")

@@ -7,7 +7,7 @@ from clew.core.errors import NotFound, UsageError
 from clew.manifest.compiled import ToolPlan
 from clew.policies import ORDER
 from clew.service.settings import Settings
-from clew.service.wiring import Workspace, interceptors, open_journal, secrets_of, start_of
+from clew.service.wiring import Workspace, open_journal, start_of
 from clew.testing import ManualClock
 
 CREDENTIALS = {
@@ -19,8 +19,10 @@ CREDENTIALS = {
 ECHO = "async def a(input, ctx):\n    return input\n"
 
 
-def test_interceptors_stand_in_the_fixed_order(solo):
-    assert tuple(i.name for i in interceptors(solo(ECHO).plan)) == ORDER
+async def test_interceptors_stand_in_the_fixed_order(solo):
+    engine = solo(ECHO)
+    world = await engine.workspace.world(engine.plan, engine.directory)
+    assert tuple(i.name for i in world.interceptors) == ORDER
 
 
 async def test_a_secret_of_the_manifests_is_removed_from_what_comes_back(solo, monkeypatch):
@@ -29,15 +31,9 @@ async def test_a_secret_of_the_manifests_is_removed_from_what_comes_back(solo, m
         "import os\nasync def a(input, ctx):\n    return await ctx.effect('leak', lambda: os.environ['TEST_SECRET_KEY'])\n",
         sections=CREDENTIALS,
     )
-    assert secrets_of(engine.plan) == ("sesame-open",)
     result = await engine.run()
     assert result.output == "[redacted]"
     assert "sesame-open" not in str(result.history)
-
-
-def test_a_secret_that_is_not_set_is_none(solo, monkeypatch):
-    monkeypatch.delenv("TEST_SECRET_KEY", raising=False)
-    assert secrets_of(solo(ECHO, sections=CREDENTIALS).plan) == ()
 
 
 def test_starts(project, engine):

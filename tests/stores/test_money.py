@@ -1,5 +1,7 @@
 """Money is exact."""
 
+from decimal import localcontext
+
 import pytest
 
 from clew.core.errors import UsageError
@@ -31,3 +33,8 @@ def test_there_and_back(text):
 def test_what_is_no_amount(text):
     with pytest.raises(UsageError, match="cost"):
         to_pico(text)
+
+
+def test_the_callers_precision_does_not_round_money():
+    with localcontext(prec=3):
+        assert to_pico("0.000012345678") == 12_345_678

@@ -21,12 +21,14 @@ from clew.cli.plain import PlainLines
 from clew.cli.progress import Progress
 from clew.cli.prompt import Stepper
 from clew.cli.session import Session, tell
+from clew.cli.speech import Speech
 from clew.cli.summary import exit_code, print_outcome
 from clew.cli.terminal import Paper
 from clew.core.events import Event
 from clew.core.graph import Graph
 from clew.core.states import ENDED
 from clew.runtime.host import Debugger, Host
+from clew.runtime.streams import Listener
 from clew.service import runs
 from clew.service.engine import AsyncEngine
 
@@ -37,10 +39,15 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 class Foreground:
-    """Drives runs of one engine, one after another. ``watch``: None for progress unless it is silenced."""
+    """Drives runs of one engine, one after another.
 
-    def __init__(self, session: Session, engine: AsyncEngine, *, watch: bool | None = None) -> None:
-        self._session, self.engine = session, engine
+    ``watch``: None for progress unless it is silenced. ``stream``: on a terminal, with what models say while they speak.
+    """
+
+    def __init__(
+        self, session: Session, engine: AsyncEngine, *, watch: bool | None = None, stream: bool = True
+    ) -> None:
+        self._session, self.engine, self._stream = session, engine, stream and not session.json
         self._papers = Paper(stderr=True)
         wanted = not session.quiet and (self._papers.tty or not session.json)
         self._watch = wanted if watch is None else watch
@@ -93,7 +100,7 @@ class Foreground:
             yield
             return
         workspace = self.engine.workspace
-        show = _Show(self._session, self._papers, self.engine, graph)
+        show = _Show(self._session, self._papers, self.engine, graph, stream=self._stream)
         if known is not None:
             row = await workspace.journal.row(known)
             show.open(known, row.workflow)
@@ -111,8 +118,10 @@ class Foreground:
 class _Show:
     """A watcher that opens with the first run it hears of, and draws a tree or writes lines."""
 
-    def __init__(self, session: Session, paper: Paper, engine: AsyncEngine, graph: Graph) -> None:
-        self._session, self._paper, self._engine, self._graph = session, paper, engine, graph
+    def __init__(self, session: Session, paper: Paper, engine: AsyncEngine, graph: Graph, *, stream: bool) -> None:
+        self._session, self._paper, self._engine, self._graph, self._stream = session, paper, engine, graph, stream
+        self._speech: Speech | None = None
+        self._listener: Listener | None = None
         self._progress: Progress | None = None
         self._tree: LiveTree | None = None
         self._lines: PlainLines | None = None
@@ -129,8 +138,11 @@ class _Show:
         if self._progress is None:
             return
         if self._paper.tty:
-            clock = self._engine.workspace.clock
-            self._tree = LiveTree(self._paper, self._progress, clock.now, self._prepare)
+            workspace = self._engine.workspace
+            if self._stream:
+                self._speech = Speech(self._progress.run)
+                self._listener = workspace.streams.listen(self._progress.run)
+            self._tree = LiveTree(self._paper, self._progress, workspace.clock.now, self._prepare, self._speech)
             self._tree.start()
         else:
             self._lines = PlainLines(self._session, self._paper, self._progress)
@@ -151,17 +163,27 @@ class _Show:
         host = self._engine.workspace.scheduler.hosts.get(self._progress.run) if self._progress else None
         if host is not None and self._progress is not None:
             self._progress.drop_ended(host.machine.tasks)
+        if self._speech is not None and self._listener is not None:
+            for chunk in self._listener.ready():
+                self._speech.take(chunk)
 
     async def end(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         if self._tree is not None:
             await self._tree.stop()
 
 
 def drive_with(
-    session: Session, engine: AsyncEngine, work: Callable[[Foreground], Awaitable[T]], *, watch: bool | None = None
+    session: Session,
+    engine: AsyncEngine,
+    work: Callable[[Foreground], Awaitable[T]],
+    *,
+    watch: bool | None = None,
+    stream: bool = True,
 ) -> T:
     """Run ``work`` with the engine open and signals caught. Raises Interrupted."""
-    foreground = Foreground(session, engine, watch=watch)
+    foreground = Foreground(session, engine, watch=watch, stream=stream)
     return _run(_guard(session, foreground, work))
 
 

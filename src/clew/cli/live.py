@@ -10,6 +10,7 @@ from rich.text import Text
 
 from clew.cli.lanes import nested
 from clew.cli.progress import Active, Progress, Row
+from clew.cli.speech import Speech
 from clew.cli.terminal import Paper, count, duration, money
 
 PERIOD_S = 0.12
@@ -18,6 +19,8 @@ _NAMED = 3
 """So many bodies of one row are named while they run."""
 _SLOW_MS = 2_000
 """Bodies of a row with many tasks are named when they take longer than this, wait, or are tried again."""
+_SPOKEN = 3
+"""Lines of what a model says, under the node it speaks for."""
 _STANDS = {"asks": "waiting for a human"}
 _WAITS = {"human": "waits for a human", "timer": "sleeps", "child": "waits for a child run", "backoff": "tries again"}
 
@@ -25,8 +28,16 @@ _WAITS = {"human": "waits for a human", "timer": "sleeps", "child": "waits for a
 class LiveTree:
     """Draws ``progress`` until it is stopped; the last picture stays."""
 
-    def __init__(self, paper: Paper, progress: Progress, now: Callable[[], int], prepare: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paper: Paper,
+        progress: Progress,
+        now: Callable[[], int],
+        prepare: Callable[[], None],
+        speech: Speech | None = None,
+    ) -> None:
         self._paper, self._progress, self._now, self._prepare = paper, progress, now, prepare
+        self._speech = speech
         self._beat = 0
         self._live = Live(console=paper, auto_refresh=False, transient=False, vertical_overflow="crop")
         self._task: asyncio.Task[None] | None = None
@@ -56,14 +67,18 @@ class LiveTree:
         self._live.update(Group(*self.lines(self._paper.height - 1)), refresh=True)
 
     def lines(self, height: int) -> list[Text]:
-        """The picture in at most ``height`` lines: what is over goes first, then what comes last."""
-        rows = [
-            line for depth, key in nested(self._progress.rows) for line in self._row(depth, self._progress.rows[key])
-        ]
+        """The picture in at most ``height`` lines: what is said goes first, then what is over, then what comes last."""
         room = max(1, height - 1)
+        rows = self._rows(_SPOKEN)
+        if len(rows) > room:
+            rows = self._rows(0)
         if len(rows) > room:
             rows = _shortened(rows, room, self._paper)
         return [self._head(), *(text for text, _ in rows)]
+
+    def _rows(self, spoken: int) -> list[tuple[Text, bool]]:
+        found = self._progress.rows
+        return [line for depth, key in nested(found) for line in self._row(depth, found[key], spoken)]
 
     def _head(self) -> Text:
         progress = self._progress
@@ -78,7 +93,7 @@ class LiveTree:
             text.append(f"  {money(str(progress.cost))}", "dim")
         return text
 
-    def _row(self, depth: int, row: Row) -> Iterator[tuple[Text, bool]]:
+    def _row(self, depth: int, row: Row, spoken: int) -> Iterator[tuple[Text, bool]]:
         """Lines of a row, each with whether it is still of interest."""
         text = Text("  " * (depth + 1), overflow="ellipsis", no_wrap=True)
         text.append_text(self._sign(row)).append(f" {row.node}")
@@ -86,9 +101,19 @@ class LiveTree:
             text.append(f" {self._paper.sign('×', 'x')}{count(row.total)}", "bold")
         text.append("  " + ", ".join(self._facts(row)), "dim")
         yield text, bool(row.active)
-        if row.total > 1:
-            for active in self._worth_naming(row):
-                yield self._named(depth, active), True
+        if row.total == 1:
+            for active in row.active.values():
+                yield from self._said(depth, active, spoken)
+            return
+        for active in self._worth_naming(row):
+            yield self._named(depth, active), True
+            yield from self._said(depth + 1, active, min(spoken, 1))
+
+    def _said(self, depth: int, active: Active, most: int) -> Iterator[tuple[Text, bool]]:
+        if self._speech is not None and most:
+            margin = "  " * (depth + 2)
+            for line in self._speech.lines(active.task, self._paper, self._paper.width - len(margin) - 1, most):
+                yield Text(margin, overflow="ellipsis", no_wrap=True).append_text(line), True
 
     def _sign(self, row: Row) -> Text:
         state = row.state

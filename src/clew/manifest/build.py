@@ -56,7 +56,7 @@ def compile_plan(parts: Parts) -> Plan:
         workflow=project.workflow.id,
         graph=graph_of(project),
         nodes={
-            node.id: _node_plan(node, parts.texts.get(("workflow", "nodes", index, "instructions")))
+            node.id: _node_plan(node, parts.texts.get(("workflow", "nodes", index, "instructions")), project)
             for index, node in enumerate(project.workflow.nodes)
         },
         tools={tool.id: _tool_plan(tool, parts.schemas) for tool in project.tools},
@@ -122,12 +122,12 @@ def _timeout(duration: str | None) -> int:
     return milliseconds(duration) if duration is not None else DEFAULT_TIMEOUT_MS
 
 
-def _node_plan(node: NodeModel, instructions: str | None) -> NodePlan:
+def _node_plan(node: NodeModel, instructions: str | None, project: Project) -> NodePlan:
     return NodePlan(
         handler=node.handler,
         agent=node.agent,
         instructions=instructions,
-        tools=tuple(node.tools or ()),
+        tools=tuple(_agents_tools(node.agent, project) if node.tools is None else node.tools),
         context=node.context or "none",
         schema_in=_schema_name(node.schema_in, f"#nodes.{node.id}.schema_in"),
         schema_out=_schema_name(node.schema_out, f"#nodes.{node.id}.schema_out"),
@@ -138,6 +138,15 @@ def _node_plan(node: NodeModel, instructions: str | None) -> NodePlan:
         approval=_approval(node.approval),
         mode=node.mode,
     )
+
+
+def _agents_tools(agent: str | None, project: Project) -> list[str]:
+    """What a node allows that does not say: all that its agent, or whoever of a pool is chosen, may use."""
+    agents = {one.id: one for one in project.agents}
+    named = agents.get(agent or "")
+    members = [agents[name] for name in named.pool or () if name in agents] if named else []
+    tools = [tool for one in (named, *members) if one is not None for tool in one.tools or ()]
+    return list(dict.fromkeys(tools))
 
 
 def _schema_name(wanted: str | dict[str, Any] | None, inline: str) -> str | None:
@@ -187,7 +196,7 @@ def _schema(wanted: str | dict[str, Any] | None, schemas: dict[str, Any], inline
 
 def _agent_plan(agent: Agent, instructions: str | None) -> AgentPlan:
     return AgentPlan(
-        model=agent.model,
+        model=agent.model or "",
         description=agent.description,
         fallbacks=tuple(agent.fallbacks or ()),
         instructions=instructions or "",
@@ -198,6 +207,7 @@ def _agent_plan(agent: Agent, instructions: str | None) -> AgentPlan:
         parameters=agent.parameters or {},
         chain_of_thought=agent.chain_of_thought,
         corrections=agent.corrections,
+        pool=tuple(agent.pool or ()),
     )
 
 

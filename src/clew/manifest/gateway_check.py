@@ -1,8 +1,13 @@
 """References to models and credentials, and the sections that define them."""
 
+from collections.abc import Iterator
+
 from clew.manifest.context import Context
 from clew.manifest.models.gateway import LogicalModel
 from clew.manifest.problems import Path, shown
+
+DEEPEST = 50
+"""Models that name one another, one behind the other."""
 
 
 def check_model(context: Context, path: Path, name: str | None) -> None:
@@ -53,6 +58,38 @@ def check_gateway(context: Context) -> None:
             context.report(where, "missing_key", message)
     for name, model in context.project.models.items():
         _logical(context, ("models", name), model)
+    _check_circles(context)
+
+
+def _check_circles(context: Context) -> None:
+    """Reports models that name each other in a circle, once, where the circle closes."""
+    done: set[str] = set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        done.add(name)
+        for path, other in _names(context.project.models[name]):
+            if other in (*way, name):
+                circle = " → ".join([*(*way, name)[(*way, name).index(other) :], other])
+                context.report(("models", name, *path), "value", f"models name each other in a circle: {circle}")
+            elif len(way) == DEEPEST:
+                context.report(("models", name, *path), "value", f"more than {DEEPEST} models behind one another")
+            elif other in context.project.models and other not in done:
+                walk(other, (*way, name))
+
+    for name in context.project.models:
+        if name not in done:
+            walk(name, ())
+
+
+def _names(model: LogicalModel) -> Iterator[tuple[Path, str]]:
+    """The models that a logical model names, and where."""
+    for index, use in enumerate(model.use or ()):
+        yield ("use", index), use if isinstance(use, str) else use.model
+    for index, rule in enumerate(model.route or ()):
+        key = "use" if rule.use is not None else "otherwise"
+        yield ("route", index, key), rule.use or rule.otherwise or ""
+    for index, name in enumerate(model.then or ()):
+        yield ("then", index), name
 
 
 def _logical(context: Context, path: Path, model: LogicalModel) -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 from clew.manifest.context import Context
 from clew.manifest.gateway_check import check_credential, check_gateway, check_model
-from clew.manifest.models.agents import Tool
+from clew.manifest.kinds import fields_of
+from clew.manifest.models.agents import Agent, Tool
 from clew.manifest.problems import Path, shown
 
 BUILT_IN_CONTEXTS = ("none", "global")
+_OF_POOLS = ("id", "description", "pool")
 
 
 def check_references(context: Context) -> None:
@@ -67,6 +69,32 @@ def _agents(context: Context) -> None:
         for position, fallback in enumerate(agent.fallbacks or ()):
             check_model(context, (*path, "fallbacks", position), fallback)
         _tool_names(context, (*path, "tools"), agent.tools)
+        if context.sound(path, (*path, "model"), (*path, "pool")):
+            _pool(context, path, agent)
+
+
+def _pool(context: Context, path: Path, agent: Agent) -> None:
+    """A pool names agents and has nothing of its own besides; every other agent has a model."""
+    if agent.pool is None:
+        if agent.model is None:
+            context.report(path, "missing_key", 'the key "model" is missing (or "pool", for a choice of agents)')
+        return
+    for field in fields_of(Agent):
+        if field not in _OF_POOLS and (*path, field) in context.shape.marks:
+            why = f"{shown(agent.id)} is a pool: this is said by the agents it chooses from"
+            context.misplaced((*path, field), why)
+    if not context.knows("agents"):
+        return
+    agents = [other.id for other in context.project.agents if other.pool is None]
+    pools = {other.id for other in context.project.agents if other.pool is not None}
+    for index, name in enumerate(agent.pool):
+        where = (*path, "pool", index)
+        if name in agent.pool[:index]:
+            context.report(where, "duplicate_id", f"the agent {shown(name)} is given twice in this pool")
+        elif name in pools:
+            context.report(where, "reference", f"{shown(name)} is a pool itself; name agents that have a model")
+        else:
+            context.refer(where, name, agents, "an agent of the agents section that has a model")
 
 
 def tool_type(tool: Tool) -> str:

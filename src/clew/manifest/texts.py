@@ -1,9 +1,11 @@
-"""Instructions: a text in the manifest, or a file of the project."""
+"""Instructions: a text in the manifest, a file of the project, or one of those that come with Clew."""
 
 from clew.manifest.context import Context
 from clew.manifest.problems import Path
+from clew.manifest.prompts import PROMPTS
 
 _ENDINGS = (".md", ".txt")
+_SHIPPED = "clew:"
 
 
 def is_file(instructions: str) -> bool:
@@ -22,10 +24,17 @@ def load_texts(context: Context) -> dict[Path, str]:
     for path, instructions in given:
         if instructions is None or not context.sound(path):
             continue
-        text = _read(context, path, instructions) if is_file(instructions) else instructions
+        text = _text(context, path, instructions)
         if text is not None:
             texts[path] = text
     return texts
+
+
+def _text(context: Context, path: Path, instructions: str) -> str | None:
+    if instructions.startswith(_SHIPPED) and not any(letter.isspace() for letter in instructions):
+        context.refer(path, instructions, PROMPTS, "instructions that come with Clew")
+        return PROMPTS.get(instructions)
+    return _read(context, path, instructions) if is_file(instructions) else instructions
 
 
 def _read(context: Context, path: Path, relative: str) -> str | None:

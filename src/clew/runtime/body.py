@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from clew.core.codec import plain
 from clew.core.commands import RunNode
 from clew.core.errors import ClewError, Failure, Stopped, Suspended
@@ -17,6 +19,7 @@ from clew.gate.door import Local, finished_event, outcome_of
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import ApprovalSpec, NodePlan
+from clew.runtime.agent import agent_output
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, SyncCtx
 from clew.runtime.project import Project
@@ -51,6 +54,7 @@ class Body:
 
     def __init__(self, host: HostView, command: RunNode) -> None:
         self._host = host
+        self._mask = host.project.mask
         self.run = host.run
         self.seed = host.seed
         self.task, self.node, self.attempt = command.task, command.node, command.attempt
@@ -114,7 +118,7 @@ class Body:
 
     async def _outcome(self) -> Event | None:
         try:
-            output = await self._stages()
+            output = self._mask(await self._stages())
             return Event(NodeCompleted(task=self.task, node=self.node, attempt=self.attempt), output, self._host.now())
         except Suspended:
             if self.reason is None:
@@ -196,9 +200,7 @@ class Body:
 
     async def _execute(self, value: Any) -> Any:
         if self.plan.agent is not None:
-            raise Failure(
-                f"node {self.node!r}: no agent loop is installed to run agent {self.plan.agent!r}", code="no_agent"
-            )
+            return await self.agent(self.plan.agent, value, f"{self.key}/")
         if self.plan.handler is None:
             return value
         if self.plan.effects == "external":
@@ -265,6 +267,9 @@ class Body:
 
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
         self.admit()
+        request = self._mask(effect.request)
+        if request is not effect.request:
+            effect = msgspec.structs.replace(effect, request=request)
         self._in_flight += 1
         self._at_stake += not effect.repeat_safe
         task = asyncio.current_task()
@@ -290,6 +295,9 @@ class Body:
         spec = self._host.project.tools[name]
         return spec.repeat_safe, self._host.project.plan.tools[name].on_in_doubt, tool_needs(spec)
 
+    async def agent(self, name: str, value: Any, key: str) -> Any:
+        return await agent_output(self._host.project, self, name, value, key)
+
     def observe(self, effect: Effect, value: Any) -> Any:
         recorded = self._host.recorded(effect.key)
         if recorded is not None:
@@ -305,7 +313,8 @@ class Body:
         return self._host.project.threads.run(call)
 
     def log(self, message: str, fields: dict[str, Any]) -> None:
-        logger.info(message, extra={"clew": {"run": self.run, "task": self.task, "node": self.node, **fields}})
+        said = {"run": self.run, "task": self.task, "node": self.node, **self._mask(fields)}
+        logger.info("%s", self._mask(message), extra={"clew": said})
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -317,7 +326,9 @@ class Body:
         if details is not None:
             payload["details"] = details
         return Event(
-            NodeFailed(task=self.task, node=self.node, attempt=self.attempt, code=code), payload, self._host.now()
+            NodeFailed(task=self.task, node=self.node, attempt=self.attempt, code=code),
+            self._mask(payload),
+            self._host.now(),
         )
 
 

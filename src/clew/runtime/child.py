@@ -100,6 +100,9 @@ class ChildCtx:
     async def model(self, model: str, messages: list[dict[str, Any]], **parameters: Any) -> Any:
         return await self._ask("model", [model, messages], parameters)
 
+    async def agent(self, name: str, input: Any = None) -> Any:  # noqa: A002 - the word of the contract
+        return await self._ask("agent", [name, input], {})
+
     async def effect(self, name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
         async def perform(key: str) -> Any:
             extra = {"idempotency_key": key} if "idempotency_key" in inspect.signature(fn).parameters else {}

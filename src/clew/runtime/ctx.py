@@ -4,7 +4,6 @@ Keys of effects are structural: each *part* of a body counts its own effects. Tw
 then counting would depend on speed: ``ctx.gather`` and ``ctx.part`` give concurrent work its own counter.
 """
 
-import asyncio
 import contextvars
 import inspect
 import random
@@ -12,11 +11,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
-from clew.core.errors import Failure, Stopped, Suspended, UsageError
+from clew.agents import loop
+from clew.agents.prompt import messages_of
+from clew.core.errors import Failure, UsageError
 from clew.core.identity import body_key, digest
 from clew.gate.door import Local
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.manifest.quantities import milliseconds
+from clew.runtime.settling import Work, all_settled
 
 
 class BodyView(Protocol):
@@ -37,6 +39,10 @@ class BodyView(Protocol):
 
     def tool(self, name: str) -> tuple[bool, OnInDoubt, tuple[Need, ...]]:
         """``repeat_safe``, ``on_in_doubt`` and needs of a tool. Raises Failure for a tool the node may not use."""
+        ...
+
+    async def agent(self, name: str, value: Any, key: str) -> Any:
+        """The output of a declared agent's loop, whose effects have keys that begin with ``key``."""
         ...
 
     def observe(self, effect: Effect, value: Any) -> Any:
@@ -96,10 +102,38 @@ class Ctx:
         )
         return outcome.value()
 
-    async def model(self, model: str, messages: list[dict[str, Any]], **parameters: Any) -> Any:
-        """One model request through the gateway. Model calls are safe to repeat."""
-        request = {"model": model, "messages": messages, "parameters": parameters}
-        return (await self._perform("model", model, request, repeat_safe=True)).value()
+    async def model(
+        self, model: str, messages: list[dict[str, Any]], *, schema: dict[str, Any] | None = None, **parameters: Any
+    ) -> Any:
+        """What a model answers: its text, or the value that fits ``schema``. A message is ``{"role", "content"}`` or has ``parts``.
+
+        An answer that does not fit goes back to the model, three times at most. Temperature 0 and the run's seed by default.
+        Raises Failure: of the request, ``invalid_output``, ``truncated``, ``refused``.
+        """
+        request: dict[str, Any] = {
+            "model": model, "messages": messages_of(messages),
+            "parameters": loop.parameters(self._body.seed, parameters),
+        }  # fmt: skip
+        if schema is not None:
+            request["schema"] = schema
+
+        async def perform(request: dict[str, Any]) -> Outcome:
+            return await self._perform("model", model, request, repeat_safe=True)
+
+        return await loop.ask(perform, request)
+
+    async def agent(self, name: str, input: Any = None) -> Any:  # noqa: A002 - the word of the contract
+        """Have a declared agent work on ``input``, with those of its tools that this node may use. Returns its output.
+
+        Raises Failure as an agent node fails: ``limit_steps``, ``invalid_output``, ``loop_detected`` …
+        """
+        key = self._counted("agent", name)
+        part = self._part_now()
+        part.busy = f"agent {name!r}"
+        try:
+            return await self._body.agent(name, input, f"{key}.")
+        finally:
+            part.busy = ""
 
     async def effect(
         self, name: str, fn: Callable[..., Any], *args: Any, once: bool = False, repeat_safe: bool = False
@@ -166,23 +200,12 @@ class Ctx:
         """
         part = self._part_now()
         part.groups += 1
-        tasks: list[asyncio.Future[Any]] = []
+        strands: list[tuple[Work, contextvars.Context]] = []
         for i, item in enumerate(work):
             context = contextvars.copy_context()
             context.run(_current.set, _Part(self._body, f"{part.prefix}{part.groups}g{i}."))
-            tasks.append(asyncio.get_running_loop().create_task(_settled(item), context=context))
-        try:
-            results = await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
-        raised = [r.error for r in results if isinstance(r, _Raised)]
-        raised.sort(key=lambda e: not isinstance(e, Stopped) + isinstance(e, Stopped | Suspended))
-        if raised:
-            raise raised[0]
-        return results
+            strands.append((item, context))
+        return await all_settled(strands)
 
     def part(self, name: str) -> "Ctx":
         """A context of its own, for work that you run concurrently yourself. Names are unique within the body."""
@@ -217,7 +240,8 @@ class Ctx:
         ms = milliseconds(duration) if isinstance(duration, str) else duration
         return self.now() + ms
 
-    def _next(self, kind: str, name: str, request: Any, *, key: str = "", **fields: Any) -> Effect:
+    def _counted(self, kind: str, name: str, key: str = "") -> str:
+        """The key of what begins now: ``key``, or the part's next."""
         self._body.admit()
         part = self._part_now()
         if part.busy:
@@ -225,10 +249,13 @@ class Ctx:
                 f"{kind} {name!r} began while {part.busy} of the same part was under way",
                 hint="use ctx.gather(…) or ctx.part(name) for concurrent work: their effects are counted apart",
             )
-        if not key:
-            part.count += 1
-            key = f"{self._key}/{part.prefix}{part.count}"
-        body = self._body
+        if key:
+            return key
+        part.count += 1
+        return f"{self._key}/{part.prefix}{part.count}"
+
+    def _next(self, kind: str, name: str, request: Any, *, key: str = "", **fields: Any) -> Effect:
+        key, body = self._counted(kind, name, key), self._body
         return Effect(
             key=key, kind=kind, name=name, request=request, task=body.task, node=body.node, run=body.run, **fields
         )
@@ -241,24 +268,6 @@ class Ctx:
             return await self._body.perform(effect, local)
         finally:
             part.busy = ""
-
-
-class _Raised:
-    """An exception as a value: all of a group settles before anything is raised."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-async def _settled(work: Awaitable[Any] | Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await (work() if callable(work) else work)
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        return _Raised(error)
 
 
 def _takes_key(fn: Callable[..., Any]) -> bool:

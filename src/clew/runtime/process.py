@@ -129,7 +129,7 @@ class _Conversation:
                 value = ctx.now()
             elif method == "log":
                 value = ctx.log(*args, **options)
-            elif method in ("call", "model", "ask", "sleep", "run"):
+            elif method in ("call", "model", "agent", "ask", "sleep", "run"):
                 value = await getattr(ctx, method)(*args, **options)
             else:
                 raise Failure(f"ctx has no {method!r}", code="error")

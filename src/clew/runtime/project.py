@@ -1,6 +1,6 @@
 """What every run of one project shares: the plan, its handlers and schemas, and where handlers run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clew.core.scopes import Scopes
@@ -12,12 +12,21 @@ from clew.runtime.process import Processes
 from clew.runtime.threads import Threads
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 class Project:
-    """One plan, recorded at blob ``address``, in one directory. ``tools``: what the gate must know of each tool."""
+    """One plan, recorded at blob ``address``, in one directory. ``tools``: what the gate must know of each tool.
+
+    ``mask`` takes the secrets that are known out of a JSON value: what bodies ask for, return, fail with and log goes through it.
+    """
 
     def __init__(
-        self, plan: Plan, address: str, handlers: Handlers, threads: Threads, tools: Mapping[str, ToolSpec]
-    ) -> None:
+        self, plan: Plan, address: str, handlers: Handlers, threads: Threads, tools: Mapping[str, ToolSpec], *,
+        mask: Callable[[Any], Any] = _as_it_is,
+    ) -> None:  # fmt: skip
+        self.mask = mask
         self.plan = plan
         self.address = address
         self.directory = directory = handlers.project

@@ -13,14 +13,15 @@ FORKED = "forked"
 class History:
     """Effects of one run, live or read back. ``origin`` is its RunStarted.
 
-    Effects that a fork copied are binding only until their body asks for something else: from there on, what was copied of
-    that body is forgotten. Read back, the same is seen from a key that is recorded again.
+    Effects that a fork copied are binding only until their body asks for something else: what was copied of that body from
+    there on is forgotten, and what it asked before stays. Read back, the same is seen from a key that is recorded again.
     """
 
     def __init__(self, events: Iterable[Event], interceptors: Sequence[Interceptor] = ()) -> None:
         self._started: dict[str, Event] = {}
         self._finished: dict[str, Event] = {}
-        self._copied: set[str] = set()
+        self._copied: dict[str, None] = {}
+        """In the order of their outcomes."""
         self._folds = {i.name: i.fold for i in interceptors}
         self._states: dict[str, Any] = {}
         self.origin: RunStarted | None = None
@@ -33,7 +34,7 @@ class History:
         if isinstance(fact, EffectFinished):
             if fact.key in self._copied and fact.key in self._finished:
                 self.revise(fact.key)
-            self._copied.discard(fact.key)
+            self._copied.pop(fact.key, None)
             self._finished[fact.key] = event
         elif isinstance(fact, EffectStarted):
             self._started[fact.key] = event
@@ -49,15 +50,16 @@ class History:
             payload: dict[str, Any] = event.payload or {}
             self.input = payload.get("input")
         elif isinstance(fact, Noted) and fact.name == FORKED:
-            self._copied = set(self._finished) | set(self._started)
+            self._copied = dict.fromkeys((*self._finished, *self._started))
 
     def revise(self, key: str) -> bool:
-        """Forget what a fork copied of the body that ``key`` belongs to; False where the record is the run's own."""
+        """Forget what a fork copied of the body of ``key``, from ``key`` on; False where the record is the run's own."""
         if key not in self._copied:
             return False
         body = "/".join(key.split("/", 2)[:2])
-        for other in [k for k in self._copied if k.startswith(body + "/")]:
-            self._copied.discard(other)
+        copied = [k for k in self._copied if k.startswith(body + "/")]
+        for other in copied[copied.index(key) :]:
+            del self._copied[other]
             self._finished.pop(other, None)
             self._started.pop(other, None)
         return True

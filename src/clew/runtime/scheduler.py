@@ -5,11 +5,12 @@ What waits holds no slot: only runs taken from the queue count against ``max_con
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 from clew.core.errors import ClewError, Conflict, Stopped
+from clew.core.events import Event
 from clew.core.states import ENDED
 from clew.gate.ports.journal import Append, Journal, Message, MessageKind
 from clew.runtime.children import Children, ChildWorld
@@ -31,6 +32,8 @@ class Scheduler:
         self.children = Children(self, journal, child_world)
         self.hosts: dict[str, Host] = {}
         self.watchers: list[Watcher] = []
+        self.on_adopted: Callable[[str, Sequence[Event]], None] | None = None
+        """Told what a run has recorded before it is taken over: watchers see only what comes after."""
         self._watchdog = Watchdog()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._poller: asyncio.Task[None] | None = None
@@ -58,10 +61,13 @@ class Scheduler:
             records = await self._journal.read(run)
             if any(r.erased for r in records):
                 raise Conflict(f"run {run} cannot go on: payloads it needs were erased")
-            host = Host(world, [r.event for r in records], epoch, debugger)
+            events = [r.event for r in records]
+            host = Host(world, events, epoch, debugger)
         except BaseException:
             await self._journal.release(run)
             raise
+        if self.on_adopted is not None:
+            self.on_adopted(run, events)
         return await self._drive(host)
 
     async def _drive(self, host: Host, *, saved: int | None = None) -> Host:

@@ -12,8 +12,11 @@ from clew.core.events import Event
 from clew.core.states import ENDED
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.journal import Finding, Head, Record, RunFilter, RunRow
+from clew.gate.ports.model import ModelClient
+from clew.gate.ports.stream import Chunk
 from clew.manifest.compiled import Plan
 from clew.runtime.host import Debugger, Host
+from clew.runtime.streams import woven
 from clew.service import decide as deciding
 from clew.service import fork as forking
 from clew.service import inspect as inspecting
@@ -95,6 +98,17 @@ class Handle:
             async for record in records:
                 yield record.event
 
+    async def stream(self, after: int = 0) -> AsyncGenerator[Event | Chunk]:
+        """Events as ``events`` gives them, and between them what models say while they speak, here and in child runs.
+
+        Chunks are provisional, redacted, and come from a run that is driven here only; a slow reader may lose some (a ``reset``
+        without a key says so). The recorded outcome holds the whole answer.
+        """
+        with self._engine.workspace.streams.listen(self.run_id) as listener:
+            async with aclosing(self.events(after)) as events, aclosing(woven(events, listener)) as both:
+                async for item in both:
+                    yield item
+
     async def cancel(self, reason: str = "") -> None:
         await runs.cancel(self._engine.workspace, self.run_id, reason, self._engine.workspace.settings.user)
 
@@ -103,12 +117,13 @@ class AsyncEngine:
     """One project on one state directory. Use it on one event loop, as an async context manager or with ``close``."""
 
     def __init__(
-        self, plan: Plan | None, directory: Path, settings: Settings, *, clock: Clock | None = None, create: bool = True
-    ) -> None:
+        self, plan: Plan | None, directory: Path, settings: Settings, *,
+        clock: Clock | None = None, models: ModelClient | None = None, create: bool = True,
+    ) -> None:  # fmt: skip
         self._plan = plan
         self.directory = directory
         self.settings = settings
-        self._clock, self._create = clock, create
+        self._clock, self._models, self._create = clock, models, create
         self._workspace: Workspace | None = None
 
     @property
@@ -123,7 +138,7 @@ class AsyncEngine:
     def workspace(self) -> Workspace:
         """Opened with the first use."""
         if self._workspace is None:
-            self._workspace = Workspace(self.settings, clock=self._clock, create=self._create)
+            self._workspace = Workspace(self.settings, clock=self._clock, create=self._create, models=self._models)
         return self._workspace
 
     async def __aenter__(self) -> Self:
@@ -303,13 +318,15 @@ class Engine:
 
     @classmethod
     def from_config_dir(
-        cls, path: str | Path, state: str | Path | None = None, *, clock: Clock | None = None
-    ) -> "Engine":
-        """Load a project. ``state``: its state directory (default ``.clew`` or CLEW_STATE), or ``":memory:"``.
+        cls, path: str | Path, state: str | Path | None = None, *,
+        clock: Clock | None = None, models: ModelClient | None = None,
+    ) -> "Engine":  # fmt: skip
+        """Load a project. ``state``: its state directory (default ``.clew`` or CLEW_STATE), or ``":memory:"``. ``models``
+        answers in place of every provider (``clew.testing.ScriptedModel``).
 
         Raises ManifestError with every problem in the manifests.
         """
-        return cls(open_project(path, state, clock=clock))
+        return cls(open_project(path, state, clock=clock, models=models))
 
     async def start(self, input: Any = None, start: str | None = None, mode: str | None = None) -> Handle:  # noqa: A002
         """Start a run on the caller's event loop; see ``AsyncEngine.start``."""
@@ -364,10 +381,12 @@ class Engine:
         self.close()
 
 
-def open_project(path: str | Path, state: str | Path | None = None, *, clock: Clock | None = None) -> AsyncEngine:
+def open_project(
+    path: str | Path, state: str | Path | None = None, *, clock: Clock | None = None, models: ModelClient | None = None
+) -> AsyncEngine:
     """An engine for a project. Raises ManifestError."""
     plan, directory = runs.load_project(Path(path))
-    return AsyncEngine(plan, directory, read(state=None if state is None else str(state)), clock=clock)
+    return AsyncEngine(plan, directory, read(state=None if state is None else str(state)), clock=clock, models=models)
 
 
 def open_state(state: str | Path | None = None, *, create: bool = False) -> AsyncEngine:

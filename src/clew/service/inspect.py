@@ -30,6 +30,9 @@ class EffectView(msgspec.Struct, kw_only=True):
     error: Any = None
     performed: Any = None
     notes: Any = None
+    usage: dict[str, int] | None = None
+    agent: str = ""
+    by: str = ""
 
 
 class NodeView(msgspec.Struct, kw_only=True):
@@ -211,6 +214,7 @@ class _Builder:
         view = self._effects.get(fact.key) or self._effect(record, fact, fact.status)
         payload: dict[str, Any] = record.event.payload or {}
         view.status, view.ms, view.cost = fact.status, fact.ms, fact.cost
+        view.usage, view.agent, view.by = fact.usage, fact.agent, fact.by
         view.request = payload.get("request", view.request)
         view.output, view.error = payload.get("output"), payload.get("error")
         view.performed, view.notes = payload.get("performed"), payload.get("notes")

@@ -1,6 +1,7 @@
 """Replay: walk a recorded run again without performing anything, and point at the first divergence (R3)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,12 +16,18 @@ from clew.core.states import ENDED
 from clew.gate.door import Door, Local
 from clew.gate.effect import Effect, Outcome
 from clew.gate.ports.journal import Record
+from clew.manifest.compiled import Plan
 from clew.runtime.body import Body
+from clew.runtime.handlers import Handlers
 from clew.runtime.project import Project
 from clew.runtime.record import History
 from clew.service.inspect import origin_of
 from clew.service.runs import world_of
 from clew.service.wiring import Workspace
+from clew.tools.driver import spec_of
+
+_FROM_OUTSIDE = frozenset({"timeout", "crashed", "error"})
+"""Codes of failures that are not the agent's doing, or name lines of this installation's files."""
 
 
 class Divergence(msgspec.Struct, frozen=True):
@@ -47,31 +54,33 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def replay(workspace: Workspace, run: str, *, handlers: bool = False) -> ReplayReport:
-    """Verify one run. ``handlers``: also enter every body again, its effects answered from the journal."""
+    """Verify one run: the machine's moves, and the agents' bodies, whose effects are answered from the journal.
+
+    ``handlers``: enter every other body again too, with the project's handlers as they are now.
+    """
     records = await workspace.journal.read(run)
     erased = next((r for r in records if r.erased), None)
     divergence: Divergence | None = None
     if erased is not None:
         divergence = Divergence(erased.seq, "the payload was erased")
         return _report(run, records, "erased", divergence, handlers=handlers)
-    project: Project | None = None
     if handlers:
         project = (await world_of(workspace, run)).project
-        plan = project.plan
     else:
-        plan = await workspace.recorded_plan(origin_of(records).plan)
+        project = await _recorded(workspace, origin_of(records).plan)
+    plan = project.plan
     machine = Machine(plan.graph, origin_of(records).start)
     history = History(r.event for r in records)
     for record in records:
         try:
             wanted = _expected(machine, record.event)
-            command = _entered(machine, record.event) if project else None
+            command = _entered(machine, record.event, plan, handlers=handlers)
             machine.apply(record.event)
             if wanted is not None and wanted.payload != record.event.payload:
                 divergence = Divergence(
                     record.seq, f"the run ended with {record.event.payload}, by its record {wanted.payload}"
                 )
-            elif command is not None and project is not None:
+            elif command is not None:
                 divergence = await _reenter(project, history, command, records, record.seq)
         except IllegalMove as error:
             divergence = Divergence(record.seq, str(error))
@@ -124,11 +133,22 @@ def _expected(machine: Machine, event: Event) -> FinishRun | None:
     return next((c for c in commands if isinstance(c, FinishRun)), None)
 
 
-def _entered(machine: Machine, event: Event) -> RunNode | None:
+async def _recorded(workspace: Workspace, address: str) -> Project:
+    """The plan alone: enough to enter agents again, wherever the project's directory is."""
+    plan = await workspace.recorded_plan(address)
+    tools = {name: spec_of(name, tool) for name, tool in plan.tools.items()}
+    return Project(plan, address, Handlers(Path()), workspace.threads, tools)
+
+
+def _entered(machine: Machine, event: Event, plan: Plan, *, handlers: bool) -> RunNode | None:
+    """The body to enter again for a fact that ended it."""
     fact = event.fact
-    if not isinstance(fact, ev.NodeCompleted):
+    if not isinstance(fact, ev.NodeCompleted | ev.NodeFailed):
         return None
-    task = machine.tasks.get(fact.task)
+    agent = plan.nodes[fact.node].agent is not None
+    if isinstance(fact, ev.NodeFailed) and (not agent or fact.code in _FROM_OUTSIDE):
+        return None
+    task = machine.tasks.get(fact.task) if agent or handlers else None
     return RunNode(task.id, task.node, task.attempt, task.entry, task.input) if task else None
 
 
@@ -141,12 +161,19 @@ async def _reenter(
     host = _ReplayHost(project, history, records)
     event = await Body(host, command).finish()
     recorded = records[seq - 1].event
-    if event is None or not isinstance(event.fact, ev.NodeCompleted):
-        said: dict[str, Any] = (event.payload if event else None) or {}
-        return Divergence(seq, f"{_name(command)} was recorded as completed, now: {said.get('message', 'it waits')}")
+    if event is None or event.fact != recorded.fact:
+        said: dict[str, Any] = (event.payload if event and isinstance(event.fact, ev.NodeFailed) else None) or {}
+        now = said.get("message") or (
+            "it completes" if event and isinstance(event.fact, ev.NodeCompleted) else "it waits"
+        )
+        return Divergence(seq, f"{_name(command)} was recorded as {_ended(recorded)}, now: {now}")
     if event.payload != recorded.payload:
         return Divergence(seq, f"{_name(command)} gave {_brief(recorded.payload)}, now {_brief(event.payload)}")
     return None
+
+
+def _ended(event: Event) -> str:
+    return "completed" if isinstance(event.fact, ev.NodeCompleted) else f"failed ({getattr(event.fact, 'code', '')})"
 
 
 def _name(command: RunNode) -> str:

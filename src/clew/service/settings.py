@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """CLEW_REDACT_FIELDS: comma-separated names of fields whose values are never shown, logged or exported in clear."""
     redact_prefixes: tuple[str, ...] = ()
     """CLEW_REDACT_PREFIXES: comma-separated beginnings of tokens that are secrets, besides the well-known ones."""
+    otlp: str = ""
+    """CLEW_OTLP, else OTEL_EXPORTER_OTLP_ENDPOINT: the collector that traces are sent to (OTLP over HTTP); ``off`` is none."""
 
     @property
     def directory(self) -> Path | None:
@@ -45,7 +47,8 @@ def read(environ: Mapping[str, str] | None = None, **given: str | None) -> Setti
     level = values.get("log_level", "warning").lower()
     if level not in ("debug", "info", "warning", "error"):
         raise UsageError(f"CLEW_LOG is {level!r}; it is one of debug, info, warning, error")
-    return Settings(**values, **split)  # pyright: ignore[reportArgumentType]
+    otlp = values.pop("otlp", environ.get(OTLP_ENDPOINT, ""))
+    return Settings(**values, **split, otlp="" if otlp == "off" else otlp)  # pyright: ignore[reportArgumentType]
 
 
 VARIABLES = {
@@ -55,5 +58,8 @@ VARIABLES = {
     "log_level": "CLEW_LOG",
     "redact_fields": "CLEW_REDACT_FIELDS",
     "redact_prefixes": "CLEW_REDACT_PREFIXES",
+    "otlp": "CLEW_OTLP",
 }
+OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Sets ``otlp`` where CLEW_OTLP does not."""
 _LISTS = ("redact_fields", "redact_prefixes")

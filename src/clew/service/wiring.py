@@ -1,7 +1,7 @@
 """The composition root: the only place that knows which journal, sandbox, tools and interceptors there are."""
 
-import os
 import secrets
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +9,21 @@ import msgspec
 
 from clew._version import __version__
 from clew.core.errors import NotFound, UsageError
+from clew.gate.effect import Driver
 from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.journal import Blobs, Journal
+from clew.gate.ports.model import ModelClient
 from clew.gate.ports.tool import Tool
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
+from clew.models.adapters import client_of
+from clew.models.catalog import Catalog, Provider, catalog_of
+from clew.models.gateway import Gateway
+from clew.models.price import Pricer
+from clew.models.reuse import SameService, cached_models
+from clew.policies.cache import Cache
+from clew.policies.milestones import Milestones
 from clew.policies.modes import Modes
 from clew.policies.redact import Credentials, Redactor
 from clew.runtime.clock import SystemClock
@@ -22,12 +31,18 @@ from clew.runtime.handlers import Handlers
 from clew.runtime.host import Surroundings
 from clew.runtime.project import Project
 from clew.runtime.scheduler import Scheduler
+from clew.runtime.streams import StreamHub
 from clew.runtime.threads import Threads
 from clew.sandbox.default import default
+from clew.service.milestones import Alerts
+from clew.service.secrets import Learned
 from clew.service.settings import Settings
+from clew.stores.answers import JournalAnswers
 from clew.stores.memory.journal import MemoryJournal
 from clew.stores.projections import shipped
+from clew.stores.selection import Selector
 from clew.stores.sqlite.journal import SqliteJournal
+from clew.telemetry import tracer
 from clew.tools.builtin import builtin
 from clew.tools.driver import HandlerTool, ToolDriver, spec_of
 
@@ -35,23 +50,39 @@ _plans = msgspec.json.Decoder(Plan)
 
 
 class Workspace:
-    """One state directory, opened: journal, blobs, clock, threads, and the scheduler of what runs here. ``close`` it."""
+    """One state directory, opened: journal, blobs, clock, threads, and the scheduler of what runs here. ``close`` it.
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, create: bool = True) -> None:
+    ``models`` answers in place of every provider's own client.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, create: bool = True, models: ModelClient | None = None
+    ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.threads = Threads()
         self.owner = f"p{secrets.token_hex(4)}"
+        self.tracer = tracer(settings.otlp, lambda text: self.redactor.text(text))
         self.journal, self.blobs = open_journal(settings, self.clock, create=create)
         self.scheduler = Scheduler(self.journal, self._child_world)
-        self._secrets: set[str] = set()
-        self.redactor = self._new_redactor()
+        self.scheduler.watchers.append(Alerts(self.clock, self.journal, self.scheduler))
+        if self.tracer is not None:
+            self.scheduler.watchers.append(self.tracer)
+            self.scheduler.on_adopted = self.tracer.recall
+        self._models = models
+        self._secrets = Learned(settings.redact_fields, settings.redact_prefixes)
+        self.streams = StreamHub(lambda: self.redactor)
+        self._gateways: list[Gateway] = []
         self._worlds: dict[tuple[str, str], Surroundings] = {}
         self._addresses: dict[int, tuple[Plan, str]] = {}
         """By identity, with the plan itself, so that the identity stays its own."""
 
     async def close(self) -> None:
         await self.scheduler.close()
+        if self.tracer is not None:
+            await self.tracer.close()
+        for gateway in self._gateways:
+            await gateway.close()
         await self.journal.close()
         self.threads.close()
 
@@ -59,7 +90,7 @@ class Workspace:
 
     async def world(self, plan: Plan, directory: Path) -> Surroundings:
         """What drives runs of this plan, with the plan recorded as a blob."""
-        self._learn_secrets(plan)
+        self._secrets.of(plan, directory)
         known = self._addresses.get(id(plan))
         if known is None:
             known = self._addresses[id(plan)] = plan, await self.blobs.put(msgspec.json.encode(plan))
@@ -67,20 +98,12 @@ class Workspace:
 
     async def recorded_plan(self, address: str) -> Plan:
         """The plan that a run was started with."""
-        plan = _plans.decode(await self.blobs.get(address))
-        self._learn_secrets(plan)
-        return plan
+        return _plans.decode(await self.blobs.get(address))
 
-    def _learn_secrets(self, plan: Plan) -> None:
-        """What the plan's credentials are is masked wherever a value is shown."""
-        new = set(secrets_of(plan)) - self._secrets
-        if new:
-            self._secrets |= new
-            self.redactor = self._new_redactor()
-
-    def _new_redactor(self) -> Redactor:
-        settings = self.settings
-        return Redactor(fields=settings.redact_fields, prefixes=settings.redact_prefixes, values=sorted(self._secrets))
+    @property
+    def redactor(self) -> Redactor:
+        """Masks every secret that is known by now, wherever a value is shown."""
+        return self._secrets.redactor
 
     async def recorded_world(self, address: str, directory: Path) -> Surroundings:
         return self._world(address, await self.recorded_plan(address), directory)
@@ -88,19 +111,52 @@ class Workspace:
     def _world(self, address: str, plan: Plan, directory: Path) -> Surroundings:
         key = (address, str(directory))
         if key not in self._worlds:
+            if self.tracer is not None:
+                self.tracer.know(address, plan)
             handlers = Handlers(directory)
             tools = project_tools(plan, handlers, self.threads)
-            project = Project(plan, address, handlers, self.threads, {name: tool.spec for name, tool in tools.items()})
+            specs = {name: tool.spec for name, tool in tools.items()}
+            credentials = Credentials(self._secrets.of(plan, directory))
+            project = Project(plan, address, handlers, self.threads, specs, mask=credentials.clean)
+            catalog = catalog_of(plan)
             self._worlds[key] = Surroundings(
                 journal=self.journal,
                 clock=self.clock,
                 project=project,
-                drivers={"tool": ToolDriver(plan, project.directory, tools, default())} if tools else {},
-                interceptors=interceptors(plan),
+                drivers=self._drivers(project, catalog, tools),
+                interceptors=self._interceptors(project, catalog, credentials),
                 owner=self.owner,
                 engine=__version__,
             )
         return self._worlds[key]
+
+    def _drivers(self, project: Project, catalog: Catalog, tools: dict[str, Tool]) -> dict[str, Driver]:
+        """By the kind of effect that they perform."""
+        drivers: dict[str, Driver] = {}
+        if catalog.providers:
+            gateway = Gateway(catalog, self._clients(project), clock=self.clock, streams=self.streams, price=Pricer())
+            self._gateways.append(gateway)
+            drivers["model"] = gateway
+        if tools:
+            drivers["tool"] = ToolDriver(project.plan, project.directory, tools, default())
+        if any(agent.pool for agent in project.plan.agents.values()):
+            drivers["selection"] = Selector(self.journal)
+        return drivers
+
+    def _clients(self, project: Project) -> Callable[[Provider], ModelClient]:
+        """How a provider's client is made."""
+        given, known = self._models, self._secrets.of(project.plan, project.directory)
+        return partial(client_of, secrets=known) if given is None else lambda _: given
+
+    def _interceptors(self, project: Project, catalog: Catalog, credentials: Credentials) -> tuple[Interceptor, ...]:
+        """Outermost first, in the order that ``clew.policies`` fixes."""
+        same = SameService(catalog, project.address, self.recorded_plan)
+        return (
+            Modes(),
+            Milestones(),
+            Cache(JournalAnswers(self.journal), cached_models(catalog), same),
+            credentials,
+        )
 
     async def _child_world(self, parent: Surroundings, workflow: str) -> tuple[Surroundings, str]:
         """The project that a child run names: a path relative to the parent's project."""
@@ -132,21 +188,6 @@ def project_tools(plan: Plan, handlers: Handlers, threads: Threads) -> dict[str,
         else:
             raise UsageError(f"tool {name!r}: no driver for {tool.type!r} tools is installed")
     return tools
-
-
-def interceptors(plan: Plan) -> tuple[Interceptor, ...]:
-    """Outermost first, in the order that ``clew.policies`` fixes."""
-    return Modes(), Credentials(secrets_of(plan))
-
-
-def secrets_of(plan: Plan) -> tuple[str, ...]:
-    """Values of the credentials that the manifests name, to be removed from whatever comes back through the gate."""
-    found: list[str] = []
-    for credential in plan.sections.get("provider_credentials", ()):
-        variable = credential.get("auth", {}).get("env_var")
-        if variable and os.environ.get(variable):
-            found.append(os.environ[variable])
-    return tuple(found)
 
 
 def start_of(plan: Plan, start: str | None) -> str:

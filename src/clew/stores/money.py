@@ -3,12 +3,14 @@
 A price of $0.01875 per million tokens is 18,750 pico per token: whole. 64 bits hold sums up to nine million dollars.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Context, Decimal
 
 from clew.core.errors import UsageError
 
 PICO = 12
 _LIMIT = 2**63
+_EXACT = Context(prec=60)
+"""Its own, half to even: the caller's precision is not money's."""
 
 
 def to_pico(dollars: str) -> int:
@@ -16,7 +18,7 @@ def to_pico(dollars: str) -> int:
     if not dollars:
         return 0
     try:
-        amount = int(Decimal(dollars).scaleb(PICO).to_integral_value(ROUND_HALF_EVEN))
+        amount = int(_EXACT.to_integral_value(_EXACT.scaleb(Decimal(dollars), PICO)))
     except (ArithmeticError, ValueError):
         raise UsageError(f"cost {dollars[:40]!r} is no decimal number of US dollars such as '0.0125'") from None
     if not -_LIMIT < amount < _LIMIT:

@@ -88,7 +88,13 @@ class Registry:
         return self.tables[table]
 
     def select(
-        self, table: str, where: Mapping[str, str | int] | None, limit: int, connection: sqlite3.Connection
+        self,
+        table: str,
+        where: Mapping[str, str | int] | None,
+        limit: int,
+        connection: sqlite3.Connection,
+        *,
+        newest: bool = False,
     ) -> list[dict[str, Any]]:
         """Rows in order of insertion. Raises UsageError for unknown names."""
         self.find(table)
@@ -99,6 +105,7 @@ class Registry:
         if not 0 < limit <= MAX_ROWS:
             raise UsageError(f"limit is 1 to {MAX_ROWS}, not {limit}")
         test = " AND ".join(f"{column} = ?" for column in where) if where else "1"
-        sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {test} ORDER BY rowid LIMIT ?"  # noqa: S608 - registered names
+        order = "rowid DESC" if newest else "rowid"
+        sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {test} ORDER BY {order} LIMIT ?"  # noqa: S608 - registered names
         found = connection.execute(sql, (*(where or {}).values(), limit)).fetchall()
-        return [dict(zip(columns, row, strict=True)) for row in found]
+        return [dict(zip(columns, row, strict=True)) for row in (reversed(found) if newest else found)]

@@ -1,4 +1,4 @@
-"""The projections that ship: approvals, waits, costs, artifacts. Facts in, rows out, through the projection port only."""
+"""The projections that ship, and those of approvals, waits and artifacts. Facts in, rows out, through the port only."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,9 +9,11 @@ from clew.core.codec import decode_payload
 from clew.core.events import EffectFinished, EffectStarted, NodeCompleted, NodeStopped, RunFinished
 from clew.core.identity import body_key
 from clew.gate.ports.projection import Entry, Projection, Tx
-from clew.stores.money import to_pico
+from clew.stores.answers import AnswerIndex
+from clew.stores.costs import Costs
+from clew.stores.fitness import Fitness
+from clew.stores.milestones import MilestoneList
 
-_DAY_MS = 86_400_000
 _STATES = {"approve": "approved", "reject": "rejected"}
 _CODES = {"expired": "expired", "timeout": "expired", "cancelled": "cancelled", "rejected": "rejected"}
 
@@ -32,15 +34,6 @@ _WAITS = (
     ),
     "CREATE UNIQUE INDEX waits_key ON waits(run, key)",
     "CREATE INDEX waits_open ON waits(due) WHERE state = 'open'",
-)
-_COSTS = (
-    (
-        "CREATE TABLE costs (run TEXT NOT NULL, seq INTEGER NOT NULL, task TEXT NOT NULL, node TEXT NOT NULL, "
-        "kind TEXT NOT NULL, name TEXT NOT NULL, day INTEGER NOT NULL, calls INTEGER NOT NULL, cost INTEGER NOT NULL, "
-        "tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL)"
-    ),
-    "CREATE INDEX costs_run ON costs(run)",
-    "CREATE INDEX costs_day ON costs(day)",
 )
 _ARTIFACTS = (
     (
@@ -114,39 +107,6 @@ class Waits:
             tx.execute(sql, (entry.at, *values))
 
 
-class Costs:
-    """What was paid or used, one row per effect that says so. ``cost`` in picodollars (1e-12 US dollars), ``day`` in UTC
-    days since 1970-01-01, tokens from the effect's ``usage``."""
-
-    name = "costs"
-    version = 1
-    lazy = False
-    facts = (EffectFinished,)
-    tables: Mapping[str, tuple[str, ...]] = MappingProxyType({"costs": _COSTS})
-
-    def apply(self, entry: Entry, tx: Tx) -> None:
-        fact = entry.fact
-        if not isinstance(fact, EffectFinished) or not (fact.cost or fact.usage):
-            return
-        usage = fact.usage or {}
-        tx.execute(
-            "INSERT INTO costs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.run,
-                entry.seq,
-                fact.task,
-                fact.node,
-                fact.kind,
-                fact.name,
-                entry.at // _DAY_MS,
-                fact.tries,
-                to_pico(fact.cost),
-                usage.get("input_tokens", 0),
-                usage.get("output_tokens", 0),
-            ),
-        )
-
-
 class Artifacts:
     """Node outputs and tool results (W16). ``digest`` is the SHA-256 of the recorded payload, "" once it was erased;
     ``size`` in bytes. Lazy: nearly every event writes here, and nothing is decided on it."""
@@ -176,8 +136,8 @@ class Artifacts:
 
 
 def shipped() -> tuple[Projection, ...]:
-    """Every projection of this module."""
-    return (Approvals(), Waits(), Costs(), Artifacts())
+    """Every projection that a journal keeps."""
+    return (Approvals(), Waits(), Costs(), Artifacts(), AnswerIndex(), Fitness(), MilestoneList())
 
 
 def _answer(fact: EffectFinished, payload: Any) -> tuple[str, str, str]:

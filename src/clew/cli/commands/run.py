@@ -40,6 +40,7 @@ _MODES = ("implement", "analysis_only", "review", "dry_run", "safe_mode")
 @click.option("--step", is_flag=True, help="Pause before every node.")
 @click.option("--break", "breaks", metavar="NODE", multiple=True, help="Pause before this node; may be repeated.")
 @click.option("--watch/--no-watch", default=None, help="Progress on stderr (default: unless it would be noise).")
+@click.option("--stream/--no-stream", default=True, help="On a terminal, show what models say while they speak.")
 @pass_session
 def command(
     session: Session, project: Path, text: str | None, input_file: str | None, sets: tuple[str, ...], **options: Any
@@ -79,7 +80,7 @@ def command(
         except _DoneBefore:
             return await _earlier(session, foreground, found[0])
 
-    outcome = drive_with(session, engine, work, watch=options["watch"])
+    outcome = drive_with(session, engine, work, watch=options["watch"], stream=options["stream"])
     return answer(session, outcome)
 
 

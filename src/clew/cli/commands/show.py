@@ -10,6 +10,7 @@ from clew.cli.command import run_argument
 from clew.cli.events import line_of
 from clew.cli.opening import looking_back
 from clew.cli.portrait import Portrait
+from clew.cli.reasoning import ReasoningDoc, draw, reasoning
 from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, pretty
 from clew.core.errors import UsageError
@@ -22,11 +23,12 @@ from clew.service.inspect import Inspection
     examples=[
         ("clew show", "the newest run: what happened and why"),
         ("clew show r6a0f --node work --effects", "one node, with its inputs, outputs and effects"),
+        ("clew show r6a0f --reasoning", "what the agents thought, did and saw, turn by turn"),
         ("clew show r6a0f --events", "the journal; --event 12 shows what event 12 holds"),
         ("clew show r6a0f --at 12", "the state after event 12"),
         ("clew show r6a0f --output --json", "the output alone"),
     ],
-    shape=shapes.RunDoc | shapes.EventList | shapes.EventDoc,
+    shape=shapes.RunDoc | shapes.EventList | shapes.EventDoc | ReasoningDoc,
 )
 @run_argument
 @click.option("--events", is_flag=True, help="The journal, one event a line.")
@@ -35,6 +37,7 @@ from clew.service.inspect import Inspection
 @click.option("--node", metavar="NODE", help="Only this node, in full.")
 @click.option("--task", metavar="TASK", help="Only this task, in full.")
 @click.option("--effects", is_flag=True, help="Effects under their nodes.")
+@click.option("--reasoning", is_flag=True, help="What agents thought, did and saw.")
 @click.option("--input", "which", flag_value="input", help="The run's input alone.")
 @click.option("--output", "which", flag_value="output", help="The run's output alone.")
 @click.option("--all", "everything", is_flag=True, help="Every task, however many are alike.")
@@ -42,24 +45,29 @@ from clew.service.inspect import Inspection
 def command(session: Session, run: str | None, events: bool, event: int | None, at: int | None, **options: Any) -> int:
     """Show a run: what happened, why, and its state at any event.
 
-    Secrets are masked. With --json: the run, or with --events its events, with --event one of them, with --input and --output
-    the value alone.
+    Secrets are masked. With --json: the run, or with --events its events, with --event one of them, with --reasoning the agents'
+    turns, with --input and --output the value alone.
     """
     if events or event:
         return _events(session, run, event, at)
     found: list[shapes.RunDoc] = []
+    thoughts: list[ReasoningDoc] = []
 
     async def work(engine: AsyncEngine) -> Inspection:
         name = await engine.find(run)
         view = await engine.inspect(name, at)
         waiting = await engine.waiting(name) if at is None else []
         found.append(present.run_doc(engine.workspace, view, waiting))
+        if options["reasoning"]:
+            thoughts.append(reasoning(engine.workspace, view, options["node"], options["task"]))
         return view
 
     view = looking_back(session, work)
     document = _only(found[0], options["node"], options["task"])
     which: str | None = options["which"]
-    if which:
+    if thoughts:
+        present.emit(session, thoughts[0]) if session.json else draw(Paper(), thoughts[0])
+    elif which:
         value = getattr(document, which)
         if session.json:
             present.emit(session, value)

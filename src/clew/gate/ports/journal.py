@@ -194,9 +194,11 @@ class Journal(Protocol):
         ...
 
     async def rows(
-        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000
+        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000, *, newest: bool = False
     ) -> list[dict[str, Any]]:
-        """Read a registered projection's table; ``where`` is column -> equal value. Raises UsageError for unknown names."""
+        """Read a registered projection's table in order of insertion; ``where`` is column -> equal value.
+
+        ``newest``: where there are more rows than ``limit``, the last ones. Raises UsageError for unknown names."""
         ...
 
     async def close(self) -> None: ...

@@ -55,11 +55,12 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class ToolOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool as a model is told of it. ``parameters`` is a JSON Schema."""
+    """A tool as a model is told of it. ``parameters`` is a JSON Schema; ``mutates``: a call changes what outlives it."""
 
     name: str
     description: str = ""
     parameters: dict[str, Any] = {}
+    mutates: bool = False
 
 
 class ModelRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

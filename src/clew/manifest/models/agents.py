@@ -34,18 +34,20 @@ class LimitsModel(Section):
 
 
 class Agent(Section):
-    """An agent that nodes may name."""
+    """An agent that nodes may name, or a pool of them."""
 
     id: DottedName
     """Unique in the project."""
-    model: ModelRef
-    """A logical model, or ``provider/name``."""
+    model: ModelRef | None = None
+    """A logical model, or ``provider/name``. Every agent has one, a pool has none."""
+    pool: Annotated[list[DottedName], Bound(min_length=1)] | None = None
+    """Agents of which one is chosen for each execution of a node, by recorded fitness. Besides, a pool has a ``description``."""
     description: FilledText | None = None
     """What it is good for."""
     fallbacks: list[ModelRef] | None = None
     """Models to try when the first is not to be had."""
     instructions: FilledText | None = None
-    """A text, or a path of the project that ends in .md or .txt."""
+    """A text, a path of the project that ends in .md or .txt, or ``clew:planner`` for the planner's own."""
     tools: list[DottedName] | None = None
     """Tools that it may call."""
     schema_in: SchemaRef | None = None

@@ -73,7 +73,7 @@ class NodeModel(Section):
     instructions: FilledText | None = None
     """Added to the agent's instructions: a text, or a path of the project that ends in .md or .txt."""
     tools: list[DottedName] | None = None
-    """Tools that the body may call here."""
+    """Tools that the body may call here; an agent node that does not say allows its agent's."""
     context: DottedName | None = None
     """A context profile, ``global`` or ``none`` (default)."""
     schema_in: SchemaRef | None = None

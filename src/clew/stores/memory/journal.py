@@ -262,7 +262,7 @@ class MemoryJournal:
         self._signal.notify()
 
     async def rows(
-        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000
+        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000, *, newest: bool = False
     ) -> list[dict[str, Any]]:
         """See the port."""
         self._registry.find(projection)
@@ -275,7 +275,7 @@ class MemoryJournal:
                 self._registry.apply_all(entry, self._tables)
             run.projected = max(run.projected, seq)
         self._projected = len(self._ledger)
-        return self._registry.select(projection, where, limit, self._tables)
+        return self._registry.select(projection, where, limit, self._tables, newest=newest)
 
     async def close(self) -> None:
         """Let go of everything. A second call does nothing."""

@@ -223,7 +223,7 @@ class SqliteJournal:
         self._signal.notify()
 
     async def rows(
-        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000
+        self, projection: str, where: dict[str, str | int] | None = None, limit: int = 1000, *, newest: bool = False
     ) -> list[dict[str, Any]]:
         """See the port."""
         found = self._registry.find(projection)
@@ -231,7 +231,7 @@ class SqliteJournal:
         while behind:
             behind = self._change(lambda: projected.catch_up(self._connection, found))
             await asyncio.sleep(0)
-        return self._do(lambda: self._registry.select(projection, where, limit, self._connection))
+        return self._do(lambda: self._registry.select(projection, where, limit, self._connection, newest=newest))
 
     async def close(self) -> None:
         """Write what is pending, let go of every run and of the lock. A second call does nothing."""

@@ -17,6 +17,8 @@ BUILTINS: dict[str, str] = {
     "search_files": "clew.tools.builtin.search_files:SearchFiles",
     "apply_patch": "clew.tools.builtin.apply_patch:ApplyPatch",
     "run_tests": "clew.tools.builtin.run_tests:RunTests",
+    "plan_milestones": "clew.tools.builtin.milestones:PlanMilestones",
+    "mark_milestone": "clew.tools.builtin.milestones:MarkMilestone",
 }
 """Tool id -> ``module:class``; loaded when asked for, so that a project pays only for the tools it names."""
 

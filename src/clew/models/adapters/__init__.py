@@ -1,0 +1,49 @@
+"""Clients of model providers: one class for all (``client.AdapterClient``), one module a family for what differs.
+
+Belongs here: what a provider's protocol asks for - credentials put into the request on its way out (``wire``), messages in its
+form and back (``messages``), its faults in our codes (``faults``), its limits (``limits``), the parameters it takes (``settings``).
+Never here: retries, fallback, health, price (the gateway's), or an import of a provider's library at the top of this file or of
+``client``: these libraries cost seconds, and a project pays for those that it uses, when it uses them, off the event loop.
+"""
+
+from functools import partial
+from importlib import import_module
+
+from clew.core.errors import Failure
+from clew.gate.ports.model import ModelClient
+from clew.gate.ports.secrets import Secrets
+from clew.models.adapters.client import AdapterClient, Connection
+from clew.models.catalog import Provider, ProviderType
+
+ADAPTERS: dict[ProviderType, tuple[str, str]] = {
+    "openai": ("clew.models.adapters.openai:connect", "openai"),
+    "azure": ("clew.models.adapters.openai:connect", "openai"),
+    "ollama": ("clew.models.adapters.openai:connect", "openai"),
+    "openai_compatible": ("clew.models.adapters.openai:connect", "openai"),
+    "anthropic": ("clew.models.adapters.anthropic:connect", "anthropic"),
+    "gemini": ("clew.models.adapters.gemini:connect", "gemini"),
+}
+"""Provider type -> ``module:function`` that connects to it, and the extra that brings its library."""
+
+
+def client_of(provider: Provider, secrets: Secrets) -> ModelClient:
+    """The client of one provider. Cheap: libraries are loaded by the first request, which raises Failure(``no_adapter``)
+    when they are not installed."""
+    if provider.type == "offline":
+        offline: type[ModelClient] = import_module("clew.models.offline").OfflineClient
+        return offline()
+    return AdapterClient(provider, secrets, partial(_connect, provider))
+
+
+def _connect(provider: Provider) -> Connection:
+    where, extra = ADAPTERS[provider.type]
+    module, _, name = where.partition(":")
+    try:
+        found = import_module(module)
+    except ImportError as missing:
+        raise Failure(
+            f"provider {provider.id}: {missing.name or 'a library'} is not installed",
+            code="no_adapter",
+            hint=f"pip install 'clew[{extra}]'",
+        ) from None
+    return getattr(found, name)(provider)
