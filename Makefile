@@ -18,7 +18,7 @@ all: check test
 
 .venv/.run: pyproject.toml constraints.txt | .venv/pyvenv.cfg
 	@echo "setting up .venv"
-	@$(PIP) --editable .
+	@$(PIP) --editable . pytest  # the demo's package is tested with it
 	@touch $@
 
 .venv/.dev: .venv/.run
@@ -52,6 +52,8 @@ format: .venv/.dev
 
 bench: .venv/.dev  ## the engine beside its peers, where they are installed
 	$(BIN)/python bench/engine.py
+	$(BIN)/python bench/agent.py
+	$(BIN)/python bench/gateway.py
 
 docs: .venv/.dev  ## generated references, made anew
 	$(BIN)/python -m clew.cli.docs

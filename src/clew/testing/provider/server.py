@@ -99,7 +99,7 @@ class FakeProvider:
                 await self._note(seen)
                 if not await self._answer(seen, reader, writer):
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the client has gone, or the server is closing
         finally:
             del self._busy[task]
