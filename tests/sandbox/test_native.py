@@ -12,7 +12,7 @@ import pytest
 from clew.core.errors import Failure, UsageError
 from clew.gate.interpreter import interpreter_mounts
 from clew.gate.ports.sandbox import MIB, ExecRequest, Mount, Profile
-from clew.sandbox import native
+from clew.sandbox import launch
 from clew.sandbox.native import NativeBackend
 
 pytestmark = pytest.mark.sandbox
@@ -38,6 +38,10 @@ def running(mark: str) -> bool:
             except OSError:
                 continue
     return False
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def gone(mark: str) -> bool:
@@ -164,30 +168,31 @@ import asyncio, sys
 from clew.gate.ports.sandbox import ExecRequest, Profile
 from clew.sandbox.native import NativeBackend
 sandbox = NativeBackend().acquire(Profile())
-print(sandbox._runner.pid, flush=True)
+print(sandbox._server.pid, flush=True)
 asyncio.run(sandbox.execute(ExecRequest(argv=("sh", "-c", "setsid sleep " + sys.argv[1] + " & wait"))))
 """
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("victim", ["engine", "runner"])
-async def test_nothing_outlives_a_killed_engine_or_runner(backend, victim):
+@pytest.mark.parametrize("victim", ["engine", "fork server", "sandbox"])
+async def test_nothing_outlives_what_it_came_from(backend, victim):
     mark = f"33{os.getpid()}.{len(victim)}"
     engine = subprocess.Popen(
         [sys.executable, "-c", ENGINE, mark], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     with engine:
-        runner = int(engine.stdout.readline())
+        server = int(engine.stdout.readline())
+        tree = {"fork server": server, "sandbox": children(server)[0]}
         while not running(f"sleep\0{mark}"):
             assert engine.poll() is None
             await asyncio.sleep(0.01)
-        os.kill(engine.pid if victim == "engine" else runner, signal.SIGKILL)
+        os.kill({"engine": engine.pid, **tree}[victim], signal.SIGKILL)
         engine.wait(10)
     assert await gone(mark)
     deadline = time.monotonic() + 10
-    while Path(f"/proc/{runner}").exists() and time.monotonic() < deadline:
+    while any(Path(f"/proc/{pid}").exists() for pid in tree.values()) and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    assert not Path(f"/proc/{runner}").exists()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in tree.values())
 
 
 async def test_mounts_are_read_only_and_where_they_are_asked_for(backend, tmp_path):
@@ -280,29 +285,18 @@ async def test_too_many_arguments(sandbox):
     assert (result.status, result.rc) == ("OK", 126)
 
 
-def test_without_confinement_nothing_runs(monkeypatch):
-    boot = "import sys; sys.path.insert(0, sys.argv[1]); from runner import kernel, server\n"
-    boot += "def refuse(flags): raise PermissionError(1, 'unshare: Operation not permitted')\nkernel.unshare = refuse\n"
-    monkeypatch.setattr(native, "_BOOT", boot + "server.main(int(sys.argv[2]))")
-    backend = NativeBackend()
-    assert not backend.probe().usable
-    assert "user namespaces are not allowed" in backend.probe().reason
-    with pytest.raises(Failure) as caught:
-        backend.acquire(Profile())
-    assert caught.value.code == "sandbox_unavailable"
-    assert caught.value.hint
-
-
 @pytest.mark.parametrize("layer", ["drop_privileges", "load_filter", "set_hostname", "pivot_root"])
 async def test_a_layer_that_fails_stops_the_command(layer, backend, monkeypatch):
-    boot = "import sys; sys.path.insert(0, sys.argv[1]); from runner import kernel, server\ncalls = []\n"
+    boot = "import sys; sys.path.insert(0, sys.argv[1]); from runner import kernel, forkserver\ncalls = []\n"
     boot += f"real = kernel.{layer}\ndef fail(*a):\n    calls.append(a)\n"
     boot += "    if len(calls) > skip: raise PermissionError(1, 'refused')\n    return real(*a)\n"
     boot += f"skip = {1 if layer == 'pivot_root' else 0}\nkernel.{layer} = fail\n"
-    monkeypatch.setattr(native, "_BOOT", boot + "server.main(int(sys.argv[2]))")
+    monkeypatch.setattr(launch, "BOOT", boot + "forkserver.main(int(sys.argv[2]), int(sys.argv[3]))")
     with pytest.raises(Failure, match=r"refused|probe"):
-        NativeBackend().acquire(SMALL)
-    with backend.acquire(SMALL) as sandbox:  # probed before the layer broke
+        NativeBackend(("namespaces",)).acquire(SMALL)
+    broken = NativeBackend(("namespaces",))
+    broken._capabilities = backend.probe()  # as if the layer broke later
+    with broken.acquire(SMALL) as sandbox:
         result = await sh(sandbox, "echo ran > /workspace/ran; echo ran")
         assert result.stdout == b""
         assert (result.status == "INTERNAL_ERROR" and "refused" in result.reason) or result.rc == 126
@@ -314,7 +308,7 @@ IDENTITY = """
 import asyncio
 from clew.gate.ports.sandbox import ExecRequest, Profile
 from clew.sandbox.native import NativeBackend
-backend = NativeBackend()
+backend = NativeBackend(("namespaces",))
 if not backend.probe().usable:
     print(backend.probe().reason)
 else:
@@ -344,7 +338,7 @@ def test_kinds_of_root(backend, wrapper, outcome):
 
 
 def test_runner_that_dies_at_once(monkeypatch):
-    monkeypatch.setattr(native, "_BOOT", "raise SystemExit(3)")
+    monkeypatch.setattr(launch, "BOOT", "raise SystemExit(3)")
     with pytest.raises(Failure, match="runner") as caught:
         NativeBackend().acquire(Profile())
     assert caught.value.code == "sandbox_unavailable"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from clew.gate.ports.sandbox import MIB, Profile
-from clew.sandbox.verdicts import BROKEN, verdicts
+from clew.sandbox.verdicts import BROKEN, bare_verdicts, verdicts
 
 PROFILE = Profile(processes=8, workspace=1 * MIB)
 GOOD = {
@@ -41,3 +41,20 @@ def test_all_layers_hold():
 )
 def test_one_layer_that_does_not(change, layer):
     assert broken({**GOOD, **change}) == [layer]
+
+
+BARE = {"attempts": {"list_root": "errno 13"}, "filtered": True, "Uid": "1000"}
+
+
+@pytest.mark.parametrize(
+    ("change", "layers"),
+    [
+        ({}, []),
+        ({"attempts": {"list_root": "allowed"}}, ["attempts"]),
+        ({"filtered": False}, ["filter"]),
+        ({"Uid": "0"}, ["uid"]),
+    ],
+)
+def test_the_tier_without_namespaces(change, layers):
+    found = bare_verdicts({**BARE, **change})
+    assert [name for name, verdict in found.items() if verdict.startswith(BROKEN)] == layers

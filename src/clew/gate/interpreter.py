@@ -31,7 +31,7 @@ def interpreter_mounts(python: str) -> tuple[Mount, ...]:
         raise UsageError(f"{python!r} is not an absolute path", hint="name the interpreter as /path/to/bin/python")
     targets: dict[str, str] = {}
     prefixes: list[Path] = []
-    for binary in _link_chain(Path(os.path.normpath(python))):
+    for binary in link_chain(Path(os.path.normpath(python))):
         prefixes.append(_show_prefix(binary.parent.parent, targets))
     real = Path(python).resolve()
     _check_binary(real, python)
@@ -49,8 +49,8 @@ def interpreter_mounts(python: str) -> tuple[Mount, ...]:
     return tuple(Mount(source=source, target=target) for target, source in _outermost(targets))
 
 
-def _link_chain(path: Path) -> Iterator[Path]:
-    """``path`` and every link it goes over, as written; the last is no link."""
+def link_chain(path: Path) -> Iterator[Path]:
+    """``path`` and every link it goes over, as written; the last is no link. Raises UsageError for a circle."""
     for _ in range(_MAX_LINKS):
         yield path
         try:
@@ -93,7 +93,7 @@ def _show_home(prefix: Path, targets: dict[str, str]) -> None:
             home = Path(os.path.normpath(value.strip()))
             _show_prefix(home.parent, targets)
             for name in ("python3", "python"):
-                for binary in _link_chain(home / name):
+                for binary in link_chain(home / name):
                     _show_prefix(binary.parent.parent, targets)
 
 
@@ -102,21 +102,25 @@ def _has_library(prefix: Path) -> bool:
     return any(next(prefix.glob(pattern), None) for pattern in ("lib/python3.*/os.py", "lib64/python3.*/os.py"))
 
 
+def site_references(site: Path) -> list[str]:
+    """Absolute paths that a site-packages directory names, in its ``.pth`` lines and setuptools' editable finders."""
+    named = [line.strip() for pth in sorted(site.glob("*.pth")) for line in _text(pth).splitlines()]
+    for finder in sorted(site.glob("__editable__*finder.py")):
+        named += [os.path.dirname(path) for path in _editable_mapping(_text(finder))]  # noqa: PTH120 - may be no path
+    return [name for name in named if name.startswith("/") and "\0" not in name]
+
+
 def _site_references(prefix: Path) -> Iterator[Path]:
-    """Directories beside ``prefix`` that its site-packages name: ``.pth`` lines and setuptools' editable finders.
+    """Directories beside ``prefix`` that its site-packages name.
 
     Only below the directory that holds ``prefix``: a hostile environment must not name somebody's home.
     """
     around = prefix.resolve().parent
     for site in (*prefix.glob("lib/python3.*/site-packages"), *prefix.glob("lib64/python3.*/site-packages")):
-        named = [line.strip() for pth in sorted(site.glob("*.pth")) for line in _text(pth).splitlines()]
-        for finder in sorted(site.glob("__editable__*finder.py")):
-            named += [os.path.dirname(path) for path in _editable_mapping(_text(finder))]  # noqa: PTH120 - may be no path
-        for name in named:
-            if name.startswith("/") and "\0" not in name:
-                path = Path(os.path.normpath(name))
-                if around in path.resolve().parents and path.is_dir() and not _is_system(path):
-                    yield path
+        for name in site_references(site):
+            path = Path(os.path.normpath(name))
+            if around in path.resolve().parents and path.is_dir() and not _is_system(path):
+                yield path
 
 
 def _editable_mapping(source: str) -> list[str]:

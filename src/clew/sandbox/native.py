@@ -1,16 +1,16 @@
 """The ``native`` surroundings: Linux namespaces, seccomp and rlimits; nothing to install, no privilege needed.
 
-One runner process per sandbox holds the read-only skeleton and the workspace (a tmpfs of limited size); each command
-gets namespaces of its own from it. When the engine ends in whatever way, the runner ends, and with it every command.
+Where namespaces are forbidden: Landlock and seccomp, which hold less; ``Capabilities.holds`` says what is weaker.
+
+A fork server per engine; from it, one process per sandbox that holds the read-only skeleton and the workspace (a tmpfs
+of limited size); from that, children with namespaces of their own, parked until a command comes, and used once. When
+the engine ends in whatever way, the fork server ends, and with it every command.
 """
 
 import asyncio
 import contextlib
 import os
 import socket
-import struct
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -18,27 +18,31 @@ from typing import Any, Self
 import msgspec
 
 from clew.core.errors import Failure, UsageError
-from clew.gate.ports.sandbox import MIB, Capabilities, ExecRequest, ExecResult, Mount, Profile
-from clew.sandbox.verdicts import BROKEN, verdicts
+from clew.gate.ports.sandbox import MIB, Capabilities, ExecRequest, ExecResult, Profile
+from clew.sandbox.launch import ForkServer, Tier, await_end, unavailable
+from clew.sandbox.verdicts import BROKEN, bare_verdicts, verdicts
+from clew.sandbox.wire import decode, encode
 from clew.sandbox.workspace import Workspace
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from runner.server import main; main(int(sys.argv[2]))"
-_LENGTH = struct.Struct("!I")
-_START_S = 20.0
-_CLOSE_S = 10.0
+TIERS: tuple[Tier, ...] = ("namespaces", "landlock")
+"""Tried in this order; the first that holds on this machine is used for everything."""
+_PROBE_S = 30.0
 _MESSAGE_LIMIT = 65536
-_JOB_LIMIT = 150_000
 _UNSAFE_SOURCES = ("/", "/proc", "/sys", "/dev", "/run")
 _PROBE_PROFILE = Profile(wall_s=10, cpu_s=5, memory=64 * MIB, processes=8, workspace=1 * MIB, file_size=8 * MIB)
 
 
 class NativeBackend:
-    """``SandboxBackend`` for this machine. Thread-safe; holds nothing but the answer of ``probe``."""
+    """``SandboxBackend`` for this machine. Thread-safe; holds a fork server once it was asked for something."""
 
-    def __init__(self) -> None:
+    def __init__(self, tiers: tuple[Tier, ...] = TIERS) -> None:
+        self._tiers = tiers
+        self._tier: Tier = tiers[0]
         self._capabilities: Capabilities | None = None
         self._hint = "see `clew doctor`"
         self._lock = threading.Lock()
+        self._server_lock = threading.Lock()
+        self._server: ForkServer | None = None
 
     def probe(self) -> Capabilities:
         """Try every layer from inside a sandbox, once (about 0.1 s)."""
@@ -48,7 +52,7 @@ class NativeBackend:
             return self._capabilities
 
     def acquire(self, profile: Profile) -> "NativeSandbox":
-        """Open a sandbox (blocks for some 50 ms; the first time for 0.1 s more, to probe).
+        """Open a sandbox (blocks for some 10 ms; the first time for 0.15 s more, to start the fork server and to probe).
 
         Raises Failure(code="sandbox_unavailable") when confinement cannot be had, Failure(code="sandbox_mount") when a
         mount cannot be shown, UsageError when the profile makes no sense.
@@ -57,13 +61,41 @@ class NativeBackend:
         capabilities = self.probe()
         if not capabilities.usable:
             raise Failure(capabilities.reason, code="sandbox_unavailable", hint=self._hint)
-        return NativeSandbox(profile)
+        return self._open(profile, self._tier)
+
+    def _open(self, profile: Profile, tier: Tier) -> "NativeSandbox":
+        server = self._fork_server(None)
+        try:
+            return NativeSandbox(server, profile, tier)
+        except ConnectionError:
+            server = self._fork_server(server)  # it was killed: once more with a new one
+        try:
+            return NativeSandbox(server, profile, tier)
+        except ConnectionError as error:
+            raise unavailable(str(error)) from None
+
+    def _fork_server(self, gone: ForkServer | None) -> ForkServer:
+        """The one there is, unless it is ``gone`` or belongs to the process that this one was forked from."""
+        with self._server_lock:
+            if self._server is None or self._server is gone or self._server.engine != os.getpid():
+                self._server = ForkServer()
+            return self._server
 
     def _try(self) -> Capabilities:
+        found = [self._try_tier(tier) for tier in self._tiers[:1]]
+        while not found[-1].usable and len(found) < len(self._tiers):
+            found.append(self._try_tier(self._tiers[len(found)]))
+        if found[-1].usable:
+            self._tier = self._tiers[len(found) - 1]
+            return found[-1]
+        return Capabilities(name="native", usable=False, reason="; ".join(one.reason for one in found))
+
+    def _try_tier(self, tier: Tier) -> Capabilities:
         try:
-            sandbox = NativeSandbox(_PROBE_PROFILE)
+            sandbox = self._open(_PROBE_PROFILE, tier)
         except Failure as error:
-            self._hint = error.hint
+            if tier == self._tiers[0]:
+                self._hint = error.hint
             return Capabilities(name="native", usable=False, reason=error.message)
         try:
             result = sandbox.measure()
@@ -73,34 +105,26 @@ class NativeBackend:
             reason = result.reason or result.stderr.decode("utf-8", "replace") or f"the probe ended with {result.rc}"
             return Capabilities(name="native", usable=False, reason=reason)
         facts: dict[str, Any] = msgspec.json.decode(result.stdout)
-        holds = {**result.enforced, **verdicts(facts, _PROBE_PROFILE)}
+        found = verdicts(facts, _PROBE_PROFILE) if tier == "namespaces" else bare_verdicts(facts)
+        holds = {"tier": tier, **result.enforced, **found}
         broken = [name for name, verdict in holds.items() if verdict.startswith(BROKEN)]
         reason = "; ".join(f"{name}: {holds[name]}" for name in broken)
         return Capabilities(name="native", usable=not broken, reason=reason, holds=holds)
 
 
 class NativeSandbox:
-    """One workspace and the runner that serves it. Use from one event loop at a time; commands may run side by side."""
+    """One workspace and the process that serves it. Use from one event loop at a time; commands may run side by side."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, server: ForkServer, profile: Profile, tier: Tier) -> None:
+        self._server = server  # which ends when nobody holds it
         self._profile = profile
         self._closed = False
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._runner = _spawn(theirs)
-            theirs.close()
-            ready, workspace = _hand_shake(self._control, profile)
-        except BaseException:
-            theirs.close()
-            self._control.close()
-            if hasattr(self, "_runner"):
-                _end(self._runner)
-            raise
-        self._workspace = Workspace(workspace, ready["uid"], ready["gid"])
+        self._control, workspace, self._process, uid, gid = server.start(profile, tier)
+        self._workspace = Workspace(workspace, uid, gid)
 
     async def execute(self, request: ExecRequest) -> ExecResult:
         """Run one command. Cancelling kills its whole tree, and waits until it is dead."""
-        message = _encode(request, probe=False)
+        message = encode(request, probe=False)
         connection = self._connect()
         loop = asyncio.get_running_loop()
         try:
@@ -112,21 +136,21 @@ class NativeSandbox:
                 raise
         finally:
             connection.close()
-        return _result(answer, request.argv)
+        return decode(answer, request.argv)
 
     def measure(self) -> ExecResult:
         """What the surroundings hold, tried from inside; the findings are JSON on stdout. Blocks."""
         connection = self._connect()
         try:
-            connection.settimeout(_PROBE_PROFILE.wall_s + _START_S)
-            connection.sendall(_encode(ExecRequest(argv=("(measure)",)), probe=True))
+            connection.settimeout(_PROBE_S)
+            connection.sendall(encode(ExecRequest(argv=("(measure)",)), probe=True))
             answer = bytearray()
             with contextlib.suppress(TimeoutError):
                 while chunk := connection.recv(_MESSAGE_LIMIT):
                     answer += chunk
         finally:
             connection.close()
-        return _result(bytes(answer), ("(measure)",))
+        return decode(bytes(answer), ("(measure)",))
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file. Raises UsageError when ``path`` leaves the workspace, Failure(code="workspace_full")."""
@@ -146,7 +170,7 @@ class NativeSandbox:
             self._closed = True
             self._control.close()
             self._workspace.close()
-            _end(self._runner)
+            await_end(self._process)
 
     def __enter__(self) -> Self:
         return self
@@ -185,92 +209,6 @@ def _check_profile(profile: Profile) -> None:
             raise UsageError(f"profile: mount {mount.source}: the host's {real} is never shown to a sandbox")
 
 
-def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:
-    if sys.platform != "linux":
-        raise _unavailable("the native sandbox needs Linux", "use another sandbox backend")
-    if not sys.executable:
-        raise _unavailable("this process has no Python executable to start the runner with")
-    here = str(Path(__file__).resolve().parent)
-    argv = [os.path.realpath(sys.executable), "-I", "-S", "-E", "-c", _BOOT, here, str(control.fileno())]
-    try:
-        return subprocess.Popen(  # noqa: S603 - our own program
-            argv,
-            env={},
-            cwd="/",
-            pass_fds=(control.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise _unavailable(f"the runner cannot be started: {error}") from None
-
-
-def _hand_shake(control: socket.socket, profile: Profile) -> tuple[dict[str, Any], int]:
-    limits = {name: getattr(profile, name) for name in Profile.__struct_fields__ if name != "mounts"}
-    job = msgspec.json.encode(
-        {"engine": os.getpid(), "limits": limits, "mounts": [_resolved(mount) for mount in profile.mounts]}
-    )
-    if len(job) > _JOB_LIMIT:
-        raise UsageError(f"profile: {len(profile.mounts)} mounts are too many")
-    control.settimeout(_START_S)
-    try:
-        control.send(job)
-        message, fds, _, _ = socket.recv_fds(control, _MESSAGE_LIMIT, 1)
-    except OSError as error:
-        raise _unavailable(f"the runner does not answer: {error}") from None
-    if not message:
-        raise _unavailable("the runner ended before it was ready")
-    answer: dict[str, Any] = msgspec.json.decode(message)
-    if "error" in answer:
-        if answer["mount"]:
-            raise Failure(answer["error"], code="sandbox_mount", hint=answer["hint"])
-        raise _unavailable(answer["error"], answer["hint"])
-    os.set_inheritable(fds[0], False)
-    return answer, fds[0]
-
-
-def _resolved(mount: Mount) -> tuple[str, str]:
-    return os.path.realpath(mount.source), mount.target or mount.source
-
-
-def _unavailable(reason: str, hint: str = "") -> Failure:
-    message = f"code cannot be run safely on this machine: {reason}"
-    return Failure(message, code="sandbox_unavailable", hint=hint)
-
-
-def _end(runner: subprocess.Popen[bytes]) -> None:
-    try:
-        runner.wait(_CLOSE_S)
-    except subprocess.TimeoutExpired:
-        runner.kill()
-        runner.wait()
-
-
-def _encode(request: ExecRequest, *, probe: bool) -> bytes:
-    if not request.argv or not request.argv[0]:
-        raise UsageError("argv must name a command")
-    for text in (*request.argv, request.cwd, *request.env, *request.env.values()):
-        if "\0" in text:
-            raise UsageError(f"{text!r} holds a NUL byte")
-    if any("=" in name or not name for name in request.env):
-        raise UsageError("names of environment variables must not be empty or hold '='")
-    if request.wall_s is not None and request.wall_s <= 0:
-        raise UsageError("wall_s must be greater than 0")
-    header = msgspec.json.encode(
-        {
-            "argv": request.argv,
-            "cwd": request.cwd,
-            "env": request.env,
-            "wall_s": request.wall_s,
-            "stdin": len(request.stdin),
-            "probe": probe,
-        }
-    )
-    return _LENGTH.pack(len(header)) + header + request.stdin
-
-
 async def _converse(loop: asyncio.AbstractEventLoop, connection: socket.socket, message: bytes) -> bytes:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer, if there is one, tells more
         await loop.sock_sendall(connection, message)
@@ -294,13 +232,3 @@ async def _hang_up(loop: asyncio.AbstractEventLoop, connection: socket.socket) -
     while not waiting.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(waiting)
-
-
-def _result(answer: bytes, argv: tuple[str, ...]) -> ExecResult:
-    if len(answer) < _LENGTH.size:
-        return ExecResult(status="INTERNAL_ERROR", rc=None, reason="the supervisor ended without an answer", cmd=argv)
-    start = _LENGTH.size + _LENGTH.unpack_from(answer)[0]
-    fields: dict[str, Any] = msgspec.json.decode(answer[_LENGTH.size : start])
-    middle = start + fields.pop("stdout")
-    end = middle + fields.pop("stderr")
-    return ExecResult(**fields, stdout=answer[start:middle], stderr=answer[middle:end], cmd=argv)

@@ -29,3 +29,14 @@ def verdicts(facts: dict[str, Any], profile: Profile) -> dict[str, str]:
         "tasks_measured": str(tasks) if tasks <= profile.processes + 2 else f"{BROKEN}: {tasks} at once",
         "workspace_measured": f"{size} bytes" if size <= profile.workspace else f"{BROKEN}: took {size} bytes",
     }
+
+
+def bare_verdicts(facts: dict[str, Any]) -> dict[str, str]:
+    """As ``verdicts`` for the tier without namespaces."""
+    attempts: dict[str, str] = facts["attempts"]
+    allowed = [name for name, outcome in attempts.items() if outcome == "allowed"]
+    return {
+        "attempts": f"{BROKEN}: allowed {', '.join(allowed)}" if allowed else f"refused: {', '.join(attempts)}",
+        "filter": "seccomp, no_new_privs" if facts["filtered"] else f"{BROKEN}: no seccomp filter",
+        "uid": f"{BROKEN}: root" if facts["Uid"] == "0" else facts["Uid"],
+    }

@@ -109,7 +109,8 @@ class Workspace:
     def _copy_link(self, link: Path, target: str, inside: Path) -> None:
         try:
             text = str(link.readlink())
-            leads_inside = not text.startswith("/") and (link.parent / text).resolve().is_relative_to(inside)
+            target_of = (link.parent / text).resolve()  # still a link: a circle, for which 3.13 raises nothing
+            leads_inside = not text.startswith("/") and target_of.is_relative_to(inside) and not target_of.is_symlink()
         except (OSError, RuntimeError):
             return
         if leads_inside:

@@ -1,4 +1,4 @@
-"""Run every attack in a sandbox of the user that runs this; prints a line for each. For ``test_attacks``."""
+"""Run every attack in sandboxes of the tier that is named, as the user that runs this; a line for each."""
 
 import asyncio
 import importlib.util
@@ -16,21 +16,35 @@ def arena_module():
     return module
 
 
-async def main():
+async def main(tier):
     conftest = arena_module()
     mounts = conftest.interpreter_mounts(sys.executable)
-    backend = conftest.NativeBackend()
+    backend = conftest.NativeBackend((tier,))
+    mounts = mounts if tier == "namespaces" else ()  # the system's interpreter needs none
     failed = 0
+    targets = conftest.Targets()
     for script in sorted((HERE / "attacks").glob("*.py")):
         if script.stem == "harness":
             continue
         with backend.acquire(conftest.Profile(**conftest.LIMITS, mounts=mounts)) as sandbox:
-            result = await conftest.Arena(sandbox, "").attack(script.read_text())
-        held = (result.status, result.rc) == ("OK", 0) and result.stdout.startswith(b"held")
+            arena = conftest.Arena(sandbox, {**targets.env, "MOUNTED": "", "TIER": tier})
+            results = [await arena.attack(script.read_text(), preloaded=preloaded) for preloaded in (False, True)]
+        held = targets.alive() and all(
+            ((r.status, r.rc) == ("OK", 0) and r.stdout.startswith(b"held"))
+            or r.reason.startswith(("more than", "used more than"))
+            for r in results
+        )
         failed += not held
-        print(script.stem, "held" if held else f"BREACH {result}")
+        print(
+            script.stem,
+            "held"
+            if held
+            else "BREACH "
+            + " | ".join(f"{r.status} {r.rc} {r.reason} {r.stdout[-200:]} {r.stderr[-200:]}" for r in results),
+        )
+    targets.close()
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(sys.argv[1])))

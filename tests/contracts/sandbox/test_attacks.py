@@ -1,8 +1,8 @@
 """Each script of ``attacks`` tries one way out, inside, and says whether it was held."""
 
+import asyncio
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -10,20 +10,80 @@ from pathlib import Path
 
 import pytest
 
+from clew.gate.ports.sandbox import ExecRequest
+from clew.sandbox.runner import landlock
+
 HERE = Path(__file__).parent
 ATTACKS = sorted(path.stem for path in (HERE / "attacks").glob("*.py") if path.stem != "harness")
 
 pytestmark = pytest.mark.sandbox
 
 
+@pytest.mark.parametrize("preloaded", [False, True], ids=["started", "preloaded"])
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_is_held(name, arena):
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind("\0clew-attack-target")
-        listener.listen()
-        result = await arena.attack((HERE / "attacks" / f"{name}.py").read_text())
+async def test_is_held(name, preloaded, arena, targets):
+    result = await arena.attack((HERE / "attacks" / f"{name}.py").read_text(), preloaded=preloaded)
     assert (result.status, result.rc) == ("OK", 0), (result.reason, result.stdout, result.stderr)
     assert result.stdout.startswith(b"held"), result.stdout
+    assert targets.alive()
+
+
+def test_there_are_enough():
+    assert len(ATTACKS) >= 40
+
+
+async def test_another_sandboxs_workspace(backend, arena):
+    source = (HERE / "attacks" / "other_workspace.py").read_text()
+    with backend.acquire(arena.sandbox._profile) as neighbour:
+        neighbour.put("the-neighbours-secret", b"hush")
+        there = ExecRequest(
+            argv=("sh", "-c", "cp the-neighbours-secret /tmp; cp the-neighbours-secret /dev/shm; sleep 20")
+        )
+        task = asyncio.create_task(neighbour.execute(there))
+        result = await arena.attack(source)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert result.stdout.startswith(b"held"), result
+
+
+async def test_hard_link_is_not_written_through(arena):
+    """The engine replaces a name in the workspace; it never writes to what else the name may stand for."""
+    await arena.attack("import harness, os\nopen('a', 'w').write('kept')\nos.link('a', 'b')\n")
+    arena.sandbox.put("b", b"new")
+    assert (arena.sandbox.get("a"), arena.sandbox.get("b")) == (b"kept", b"new")
+
+
+async def test_put_does_not_follow_a_link_out(arena):
+    await arena.attack("import harness, os\nos.symlink('/tmp', 'dir')\nos.symlink('/etc/passwd', 'file')\n")
+    with pytest.raises(Exception, match="leads out of the workspace"):
+        arena.sandbox.put("dir/x", b"x")
+    arena.sandbox.put("file", b"own")
+    assert arena.sandbox.get("file") == b"own"
+    assert not Path("/tmp/x").exists()
+
+
+async def test_stopping_itself_does_not_stop_the_clock(arena):
+    result = await arena.attack(
+        "import harness, os, signal\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n"
+        "os.kill(os.getpid(), signal.SIGSTOP)\n",
+        wall_s=0.3,
+    )
+    assert result.status == "TIMEOUT"
+
+
+async def test_processes_that_replace_each_other_are_all_killed(arena):
+    mark = f"clew-hydra-{os.getpid()}"
+    result = await arena.attack(
+        "import harness, os, sys\n"
+        f"code = 'import os, sys\\nwhile True:\\n  try:\\n    if os.fork() == 0: os.setsid()\\n    else: os._exit(0)\\n'"
+        "'  except OSError: pass'\n"
+        f"os.execv(sys.executable, [sys.executable, '-S', '-c', 'import os\\n'"
+        f"'for _ in range(6): os.fork()\\n' + code, '{mark}'])\n",
+        wall_s=1.0,
+    )
+    assert result.status in ("TIMEOUT", "CPU_LIMIT", "OK")
+    assert not _running(mark)
 
 
 def test_an_attack_refuses_to_run_on_the_host():
@@ -183,24 +243,29 @@ async def test_fifo_in_the_workspace_is_not_waited_for(arena):
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user")
-def test_held_for_an_ordinary_user_too(backend, tmp_path):
-    """The engine as nobody: another way into the namespaces, so all attacks once more."""
+@pytest.mark.slow
+@pytest.mark.parametrize("user", ["root", "an ordinary user"])
+@pytest.mark.parametrize("tier", ["namespaces", "landlock"])
+def test_held_in_every_tier_whoever_starts_the_engine(backend, tier, user):
+    """Each is another way into confinement, so all attacks once more (root has the first one above)."""
+    if user == "an ordinary user" and os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    if tier == "landlock" and landlock.abi() < landlock.NEEDED_ABI:
+        pytest.skip("this kernel's Landlock is too old")
     python = shutil.which(f"python{sys.version_info[0]}.{sys.version_info[1]}", path="/usr/bin:/usr/local/bin")
     if python is None:
         pytest.skip("no system interpreter of this version that an ordinary user may run")
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     source = Path(__file__).parents[3] / "src"
+    who = {"user": 65534, "group": 65534, "extra_groups": []} if user == "an ordinary user" else {}
     done = subprocess.run(
-        [python, "-B", str(HERE / "drive.py")],
+        [python, "-B", str(HERE / "drive.py"), tier],
         env={"PYTHONPATH": f"{source}:{packages}"},
         cwd="/",
-        user=65534,
-        group=65534,
-        extra_groups=[],
+        **who,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == [word for name in ATTACKS for word in (name, "held")]

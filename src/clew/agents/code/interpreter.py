@@ -4,7 +4,6 @@ Nothing of the repository is executed outside the sandbox: links and ``pyvenv.cf
 asked for its paths inside.
 """
 
-import ast
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from clew.core.errors import Failure
+from clew.gate.interpreter import link_chain, site_references
 from clew.gate.ports.sandbox import ExecRequest, Mount, Profile, SandboxBackend
 
 _ASK = (
@@ -48,19 +48,10 @@ def choose(repo: Path, python: str | None) -> Path:
     return Path(sys.executable)
 
 
-def _hops(executable: Path) -> list[Path]:
-    """The executable and whatever its chain of links passes through."""
-    found = [Path(os.path.normpath(Path.cwd() / executable))]
-    while found[-1].is_symlink() and len(found) < 20:
-        target = found[-1].readlink()
-        found.append(Path(os.path.normpath(found[-1].parent / target)))
-    return [*found, executable.resolve()]
-
-
 def _prefixes(executable: Path) -> list[str]:
     """Installation folders that an interpreter needs, judged from where it lies: the parents of ``bin``."""
     found: dict[str, None] = {}
-    for hop in _hops(executable):
+    for hop in (*link_chain(Path(os.path.normpath(Path.cwd() / executable))), executable.resolve()):
         if hop.parent.name == "bin" and mountable(str(hop.parent.parent)):
             found.setdefault(str(hop.parent.parent))
     return list(found)
@@ -134,33 +125,5 @@ def _import_roots(paths: list[str], repo: Path) -> tuple[str, ...]:
 
 
 def _linked(folder: Path) -> list[str]:
-    """Folders that an installation refers to: path files, and the finders of editable installations.
-
-    Both are read as text: a path that does not exist in the sandbox is left out by the interpreter itself.
-    """
-    found: list[str] = []
-    if folder.name not in {"site-packages", "dist-packages"} or not folder.is_dir():
-        return found
-    for file in sorted(folder.glob("*.pth")):
-        lines = file.read_text("utf-8", "replace").splitlines()
-        found += [line.strip() for line in lines if line.strip().startswith("/")]
-    for file in sorted(folder.glob("__editable__*_finder.py")):
-        found += _mapped(file.read_text("utf-8", "replace"))
-    return found
-
-
-def _mapped(text: str) -> list[str]:
-    """Parents of the packages in a finder's ``MAPPING``."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return []
-    for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        names = [t.id for t in targets if isinstance(t, ast.Name)]
-        if "MAPPING" in names and isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict):
-            values = [v.value for v in node.value.values if isinstance(v, ast.Constant)]
-            return [str(Path(v).parent) for v in values if isinstance(v, str) and v.startswith("/")]
-    return []
+    """Folders that an installation refers to; one that does not exist in the sandbox is left out by the interpreter."""
+    return site_references(folder) if folder.name in {"site-packages", "dist-packages"} else []

@@ -1,5 +1,6 @@
 """The sandbox port: where hostile code runs. Drivers live in ``clew.sandbox``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -41,6 +42,9 @@ class ExecRequest(msgspec.Struct, frozen=True, kw_only=True):
     stdin: bytes = b""
     wall_s: float | None = None
     """Shorter (never longer) than the profile's wall clock limit."""
+    preloaded: bool = False
+    """``argv`` is (an interpreter, a script, arguments…), and the backend may run it on a Python of its own that has
+    already started: the same version as the engine's, ``PYTHONPATH`` but no site-packages."""
 
 
 class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,4 +109,21 @@ class SandboxBackend(Protocol):
 
     def acquire(self, profile: Profile) -> Sandbox:
         """Open a sandbox. Raises Failure(code="sandbox_unavailable") when confinement cannot be had."""
+        ...
+
+
+Language = Literal["python", "javascript", "sql", "duckdb"]
+
+
+class Languages(Protocol):
+    """How code of a language is run; raises Failure(code="language_unavailable") for one that is not here."""
+
+    def mounts(self, language: Language) -> tuple[Mount, ...]:
+        """What the profile must show for it."""
+        ...
+
+    def request(
+        self, sandbox: Sandbox, language: Language, code: str, files: Mapping[str, bytes] | None = None
+    ) -> ExecRequest:
+        """Put code and files into the workspace; what runs them there."""
         ...

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from clew.gate.ports.sandbox import SandboxBackend
+from clew.gate.ports.secrets import Secrets
 
 Risk = Literal["low", "medium", "high"]
 
@@ -49,12 +50,15 @@ def no_progress(fraction: float | None, message: str) -> None:
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Where a call stands. ``root`` is absolute; ``sandbox`` is None where nothing may be executed.
 
+    ``secrets``: the project's credentials by id; None where there are none to be had. What they give goes to the service
+    that it is for, never into a result or a message.
     ``idempotency_key`` is the same for the same call, also after a crash: hand it on to what takes one.
     """
 
     project_dir: Path
     root: Path
     sandbox: SandboxBackend | None = None
+    secrets: Secrets | None = None
     progress: Progress = no_progress
     idempotency_key: str = ""
 

@@ -9,13 +9,11 @@ import math
 import os
 import resource
 import signal
-import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import kernel, root, seccomp
+from . import bare, kernel, landlock, preload, root, seccomp
 from .identity import Identity
-from .measure import measure
+from .measure import measure, measure_bare
 
 HOSTNAME = "sandbox"
 NAMESPACES = (
@@ -28,8 +26,6 @@ NAMESPACES = (
     | kernel.CLONE_NEWCGROUP
 )
 _DEFAULT_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": root.WORKSPACE, "LANG": "C.UTF-8"}
-_OWN_TASKS = 2
-"""The supervisor and the namespace's first process count against RLIMIT_NPROC too."""
 _DATA_HEADROOM = 1.25
 """Private memory of one process may pass the limit by this before its allocations fail; the watchdog acts first."""
 _SIGNALS_PENDING = 4096
@@ -37,42 +33,78 @@ _LOCKED_BYTES = 64 * 1024
 _LAST_FD = 2**31 - 1
 
 
-class Command(NamedTuple):
-    """One request, decoded. ``probe``: measure the surroundings instead of running ``argv``."""
+class Stage(NamedTuple):
+    """What a child is parked with. ``request``: where its command will come from; ``status``: where it reports."""
 
-    argv: list[str]
-    cwd: str
-    env: dict[str, str]
+    identity: Identity
+    targets: list[str]
     limits: dict[str, Any]
-    probe: bool
+    request: int
+    status: int
+    base: str = ""
+    """Without namespaces: the directory of the host that holds the workspace."""
+    other_tasks: int = 2
+    """What counts against RLIMIT_NPROC too: the supervisor and the first process, or all that the user runs."""
 
 
-def run_first(command: Command, identity: Identity, targets: list[str], go: int, status: int) -> None:
-    """Body of pid 1; never returns. ``go``: ends when the supervisor is ready (or gone). Reports on ``status``."""
+def run_first(stage: Stage) -> None:
+    """Body of pid 1; never returns. Its only child is isolated completely, then waits for its command."""
     code = 1
     try:
         kernel.die_with_parent(0)
-        if os.read(go, 1) != b"g":
-            os._exit(1)
-        os.close(go)
         os.setsid()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with contextlib.suppress(OSError):  # /proc/sys is read-only in some containers; the filter holds anyway
-            Path(root.OLD_PROC, "sys/user/max_user_namespaces").write_text("0")
+            kernel.write_file(f"{root.OLD_PROC}/sys/user/max_user_namespaces", "0")
         with contextlib.suppress(OSError):
-            Path(root.OLD_PROC, "self/oom_score_adj").write_text("1000")
+            kernel.write_file(f"{root.OLD_PROC}/self/oom_score_adj", "1000")
         kernel.set_hostname(HOSTNAME)
-        root.enter(identity, targets, int(command.limits["workspace"]))
+        root.enter(stage.identity, stage.targets, int(stage.limits["workspace"]))
         kernel.drop_privileges()
         kernel.set_dumpable(False)
-        _report(status, {"ready": True})
-        _report(status, _wait_for(_start(command, status)))
+        _attend(stage)
         code = 0
     except BaseException as error:  # the last frame of a process: everything must become a report
         with contextlib.suppress(OSError):
-            _report(status, {"failed": f"{type(error).__name__}: {error}"})
+            _report(stage.status, {"failed": f"{type(error).__name__}: {error}"})
     os._exit(code)
+
+
+def run_first_bare(stage: Stage, supervisor: int) -> None:
+    """As ``run_first`` where there are no namespaces: what the kernel does at the end of pid 1 is done here."""
+    code = 1
+    try:
+        kernel.tell_of_parents_end(supervisor)
+        signal.signal(signal.SIGTERM, _end)
+        os.setsid()
+        bare.confine_first(stage.base, stage.targets, supervisor)
+        kernel.set_dumpable(False)
+        try:
+            _attend(stage)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            bare.kill_tree()
+        code = 0
+    except _EndedError:
+        code = 0
+    except BaseException as error:  # as above
+        with contextlib.suppress(OSError):
+            _report(stage.status, {"failed": f"{type(error).__name__}: {error}"})
+    os._exit(code)
+
+
+class _EndedError(BaseException):
+    """The supervisor wants an end, or is gone."""
+
+
+def _end(*_: object) -> None:
+    raise _EndedError
+
+
+def _attend(stage: Stage) -> None:
+    pid = _fork_command(stage)
+    os.close(stage.request)
+    _report(stage.status, {"ready": True})
+    _report(stage.status, _wait_for(pid))
 
 
 def _report(status: int, fact: dict[str, Any]) -> None:
@@ -87,47 +119,79 @@ def _wait_for(pid: int) -> dict[str, Any]:
             return {"exit": status, "max_rss": usage.ru_maxrss * 1024}
 
 
-def _start(command: Command, status: int) -> int:
+def _fork_command(stage: Stage) -> int:
     pid = os.fork()
     if pid == 0:
         code = 126
+        name = "the command"
         try:
-            _become(command, status)
+            request = _confine_and_wait(stage)
+            name = repr(request["argv"][0])
+            _become(request, stage)
         except FileNotFoundError as error:
             code = 127
-            sys.stderr.write(f"sandbox: cannot run {command.argv[0]!r}: {error.strerror}\n")
+            _complain(f"sandbox: cannot run {name}: {error.strerror}\n")
         except OSError as error:
-            sys.stderr.write(f"sandbox: cannot run {command.argv[0]!r}: {error}\n")
+            _complain(f"sandbox: cannot run {name}: {error}\n")
         except BaseException as error:
-            sys.stderr.write(f"sandbox: cannot run {command.argv[0]!r}: {type(error).__name__}: {error}\n")
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
+            _complain(f"sandbox: cannot run {name}: {type(error).__name__}: {error}\n")
         os._exit(code)
     return pid
 
 
-def _become(command: Command, status: int) -> None:
-    os.close(status)
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+
+
+def _confine_and_wait(stage: Stage) -> dict[str, Any]:
+    """The rest of the isolation, then read one JSON text: no byte of the engine comes in before it is complete."""
     os.setsid()
     os.umask(0o022)
-    os.chdir(command.cwd)
-    env = {**_DEFAULT_ENV, **command.env}
-    program = seccomp.assemble(kernel.MACHINE)
-    kernel.default_signals()
-    os.closerange(3, _LAST_FD)
-    _set_limits(command.limits)
-    kernel.load_filter(program)
-    if command.probe:
-        os._exit(measure(command.limits))
-    os.execvpe(command.argv[0], command.argv, env)  # noqa: S606 - no shell is the point
+    request = os.dup2(stage.request, 3)
+    os.closerange(4, _LAST_FD)
+    _set_limits(stage.limits, stage.other_tasks)
+    if stage.base:
+        landlock.restrict_signals()
+    kernel.load_filter(seccomp.program(bare=bool(stage.base)))
+    data = bytearray()
+    while chunk := os.read(request, 65536):
+        data += chunk
+    os.close(request)
+    if not data:
+        os._exit(0)  # the supervisor is gone, or had no use for this child
+    return json.loads(data)
 
 
-def _set_limits(limits: dict[str, Any]) -> None:
+def environment(base: str) -> dict[str, str]:
+    """What every command finds, whether its request names it or not."""
+    if not base:
+        return _DEFAULT_ENV
+    return {**_DEFAULT_ENV, "HOME": f"{base}/{bare.WORKSPACE}", "TMPDIR": f"{base}/{bare.TEMPORARY}"}
+
+
+def _become(request: dict[str, Any], stage: Stage) -> None:
+    argv, env, cwd = request["argv"], request["env"], request["cwd"]
+    if stage.base:
+        argv = [bare.real(text, stage.base) for text in argv]
+        env = {name: bare.real(text, stage.base) for name, text in env.items()}
+        cwd = bare.real(cwd, stage.base)
+    os.chdir(cwd)
+    if request["probe"]:
+        os._exit(measure_bare(stage.base) if stage.base else measure(stage.limits))
+    if request["preloaded"]:
+        kernel.set_dumpable(True)  # as an executed program is
+        preload.run_script(argv, env)
+    preload.restore_signals()
+    os.execvpe(argv[0], argv, {**environment(stage.base), **env})  # noqa: S606 - no shell is the point
+
+
+def _set_limits(limits: dict[str, Any], other_tasks: int) -> None:
     cpu = math.ceil(limits["cpu_s"])
     for which, soft, hard in (
         (resource.RLIMIT_CPU, cpu + 1, cpu + 3),
         (resource.RLIMIT_DATA, int(limits["memory"] * _DATA_HEADROOM), None),
-        (resource.RLIMIT_NPROC, limits["processes"] + _OWN_TASKS, None),
+        (resource.RLIMIT_NPROC, limits["processes"] + other_tasks, None),
         (resource.RLIMIT_NOFILE, limits["open_files"], None),
         (resource.RLIMIT_FSIZE, limits["file_size"], None),
         (resource.RLIMIT_MEMLOCK, _LOCKED_BYTES, None),

@@ -55,6 +55,14 @@ def enter_mount_namespace() -> Identity:
     return Identity(uid, uid, drop=True)
 
 
+def unprivileged() -> Identity:
+    """Whom commands run as where no namespace is to be had."""
+    if 0 not in os.getresuid() or _is_mapped_user():
+        return Identity(os.geteuid(), os.getegid(), drop=False)
+    uid = _unprivileged_uid()
+    return Identity(uid, uid, drop=True)
+
+
 def drop_to(identity: Identity) -> None:
     """Become the unprivileged user, and prove that there is no way back."""
     try:
@@ -84,7 +92,7 @@ def map_ids(uid: int, gid: int, inside_uid: int, inside_gid: int, proc: str) -> 
         ("uid_map", f"{inside_uid} {uid} 1"),
         ("gid_map", f"{inside_gid} {gid} 1"),
     ):
-        Path(proc, "self", name).write_text(text)
+        kernel.write_file(f"{proc}/self/{name}", text)
 
 
 def _enter_as_user() -> Identity:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from typing import Any
 
 MACHINE = os.uname().machine
 
@@ -38,6 +39,9 @@ _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_SECUREBITS = 28
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_GET_NO_NEW_PRIVS = 39
+_PR_GET_SECCOMP = 21
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _SECCOMP_SET_MODE_FILTER = 1
@@ -52,6 +56,7 @@ _NUMBERS = {
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_python = ctypes.PyDLL(None, use_errno=True)
 
 
 class _MountAttr(ctypes.Structure):
@@ -85,6 +90,15 @@ def _number(name: str) -> int:
         raise OSError(38, f"{name}: the {MACHINE} architecture is not supported") from None
 
 
+def write_file(path: str, text: str) -> None:
+    """Write to an existing file. Without Python's streams: a fork pays for every page of them that it touches."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def default_signals() -> None:
     """Give every signal its default action, whatever the engine was started with (``nohup``, a shell's background).
 
@@ -95,6 +109,22 @@ def default_signals() -> None:
     for number in range(1, 65):
         if number not in (9, 19):  # KILL and STOP have no other action
             _checked(_libc.syscall(call, ctypes.c_long(number), action, None, size), "rt_sigaction")
+
+
+def erase_arguments() -> None:
+    """Wipe this process' command line and environment as /proc shows them: what is forked from it inherits both."""
+    with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - pathlib would be one more import for nothing
+        fields = file.read().rpartition(b")")[2].split()
+    for start, end in ((45, 46), (47, 48)):  # arg_start, arg_end, env_start, env_end; proc_pid_stat(5) counts from 1
+        first, last = int(fields[start]), int(fields[end])
+        if 0 < first < last:
+            ctypes.memset(first, 0, last - first)
+
+
+def fork() -> int:
+    """fork(2) without the interpreter's own work after it: for children that run nothing but this package, in the only
+    thread there is. It would touch, and so copy, half a MiB, for new random seeds and thread states that nobody uses."""
+    return _checked(int(_python.fork()), "fork")
 
 
 def unshare(flags: int) -> None:
@@ -153,6 +183,29 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def call(name: str, number: int, *arguments: Any) -> int:
+    """A raw system call whose number is the same on every architecture. Raises OSError."""
+    padded = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
+    return _checked(int(_libc.syscall(ctypes.c_long(number), *padded)), name)
+
+
+def adopt_orphans() -> None:
+    """Descendants whose parent ends become children of this process."""
+    _checked(_prctl(_PR_SET_CHILD_SUBREAPER, 1), "prctl(CHILD_SUBREAPER)")
+
+
+def tell_of_parents_end(parent: int) -> None:
+    """SIGTERM for this process when the one that made it ends."""
+    _checked(_prctl(_PR_SET_PDEATHSIG, 15), "prctl(PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def is_filtered() -> bool:
+    """Whether a seccomp filter and no_new_privs hold for this process."""
+    return _prctl(_PR_GET_SECCOMP) == 2 and _prctl(_PR_GET_NO_NEW_PRIVS) == 1
+
+
 def set_dumpable(value: bool) -> None:
     _checked(_prctl(_PR_SET_DUMPABLE, int(value)), "prctl(DUMPABLE)")
 
@@ -166,6 +219,13 @@ def drop_privileges() -> None:
             break
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     _checked(_prctl(_PR_SET_SECUREBITS, _SECUREBITS_LOCKED), "prctl(SECUREBITS)")
+    clear_capabilities()
+    _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl(NO_NEW_PRIVS)")
+
+
+def drop_capabilities() -> None:
+    """The part of ``drop_privileges`` that needs no privilege: for a process that has no capabilities to give away."""
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     clear_capabilities()
     _checked(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl(NO_NEW_PRIVS)")
 

@@ -44,6 +44,33 @@ def measure(limits: dict[str, Any]) -> int:
     return 0
 
 
+def measure_bare(base: str) -> int:
+    """As ``measure`` where the host's root and uid are shared."""
+    facts: dict[str, Any] = {"filtered": kernel.is_filtered(), "Uid": str(os.getuid())}
+    pair = socket.socketpair()
+    attempts: dict[str, Callable[[], object]] = {
+        "unix_socket": lambda: socket.socket(socket.AF_UNIX).close(),
+        "inet_socket": lambda: socket.socket(socket.AF_INET).close(),
+        "vsock_socket": lambda: socket.socket(socket.AF_VSOCK).close(),
+        "datagram_pair": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "connect_a_pair": lambda: pair[0].connect("/"),
+        "list_root": lambda: os.scandir("/").close(),
+        "read_passwd": lambda: Path("/etc/passwd").read_bytes(),
+        "read_proc": lambda: Path("/proc/self/status").read_bytes(),
+        "list_neighbours": lambda: os.scandir(Path(base).parent).close(),
+        "write_tmp": lambda: Path(f"{base}-probe").mkdir(),
+        "chmod": lambda: Path(base).chmod(0o777),
+        "signal_first_process": lambda: os.kill(os.getppid(), 0),
+        "signal_init": lambda: os.kill(1, 0),
+        "new_user_namespace": lambda: kernel.unshare(kernel.CLONE_NEWUSER),
+        "become_root": lambda: os.setresuid(0, 0, 0),
+    }
+    facts["attempts"] = {name: _outcome(attempt) for name, attempt in attempts.items()}
+    sys.stdout.write(json.dumps(facts))
+    sys.stdout.flush()
+    return 0
+
+
 def _outcome(attempt: Callable[[], object]) -> str:
     try:
         attempt()

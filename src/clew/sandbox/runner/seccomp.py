@@ -5,6 +5,8 @@ A refused call returns EPERM, so that programs report it; only a foreign archite
 """
 
 import errno
+import functools
+import os
 import struct
 
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -13,6 +15,7 @@ _JUMP_GREATER = 0x25
 _JUMP_GREATER_EQUAL = 0x35
 _JUMP_ANY_BIT = 0x45
 _RETURN = 0x06
+_AND = 0x54
 
 _ALLOW = 0x7FFF0000
 _KILL = 0x80000000
@@ -27,6 +30,8 @@ _X32 = 0x40000000
 _NEWEST = 469
 
 _AF_UNIX = 1
+_SOCK_STREAM = 1
+_SOCK_SEQPACKET = 5
 _RLIMIT_CORE = 4
 _TIOCSTI = 0x5412
 _TIOCLINUX = 0x541C
@@ -122,6 +127,42 @@ _DENIED: dict[str, tuple[int | None, int | None]] = {
     "mq_open": (240, 180),
 }
 
+_DENIED_BARE: dict[str, tuple[int | None, int | None]] = {
+    # Where the host's root and uid are not hidden: what Landlock does not look at.
+    "socket": (41, 198),
+    "connect": (42, 203),
+    "bind": (49, 200),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "inotify_add_watch": (254, 27),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "sched_setaffinity": (203, 122),
+    "process_mrelease": (448, 448),
+}
+
 _CHECKED: dict[str, tuple[int, int]] = {
     "clone": (56, 220),
     "clone3": (435, 435),
@@ -153,9 +194,19 @@ def _when(number: int, body: bytes) -> bytes:
     return _op(_JUMP_EQUAL, number, 0, len(body) // 8) + body
 
 
-def _argument_checks(column: int) -> bytes:
+def _argument_checks(column: int, *, bare: bool) -> bytes:
     number = {name: numbers[column] for name, numbers in _CHECKED.items()}
     only_unix = _argument(0) + _op(_JUMP_EQUAL, _AF_UNIX, 0, 1) + _OK + _EPERM
+    # Of a pair of datagram sockets each half could still send to any other socket that has a path.
+    only_connected = (
+        _argument(0)
+        + _op(_JUMP_EQUAL, _AF_UNIX, 1)
+        + _EPERM
+        + _argument(1)
+        + _op(_AND, 0xF)
+        + b"".join(_op(_JUMP_EQUAL, kind, 0, 1) + _OK for kind in (_SOCK_STREAM, _SOCK_SEQPACKET))
+        + _EPERM
+    )
     no_namespaces = _argument(0) + _op(_JUMP_ANY_BIT, _NAMESPACES & ~0xFF, 0, 1) + _EPERM + _OK
     no_terminal_input = _argument(1) + b"".join(
         _op(_JUMP_EQUAL, request, 0, 1) + _EPERM for request in (_TIOCSTI, _TIOCLINUX, _TIOCSETD)
@@ -176,8 +227,8 @@ def _argument_checks(column: int) -> bytes:
         # glibc falls back to clone, whose flags can be read here; clone3's lie in memory.
         _when(number["clone3"], _ENOSYS)
         + _when(number["clone"], no_namespaces)
-        + _when(number["socket"], only_unix)
-        + _when(number["socketpair"], only_unix)
+        + _when(number["socket"], _EPERM if bare else only_unix)
+        + _when(number["socketpair"], only_connected if bare else only_unix)
         + _when(number["ioctl"], no_terminal_input + _OK)
         + _when(number["personality"], default_personality)
         + _when(number["setrlimit"], keep_core)
@@ -185,8 +236,17 @@ def _argument_checks(column: int) -> bytes:
     )
 
 
-def assemble(machine: str) -> bytes:
-    """The filter for ``x86_64`` or ``aarch64``; raises OSError for any other architecture."""
+@functools.cache
+def program(*, bare: bool = False) -> bytes:
+    """The filter for this machine; assembled once, before anything is forked."""
+    return assemble(os.uname().machine, bare=bare)
+
+
+def assemble(machine: str, *, bare: bool = False) -> bytes:
+    """The filter, ``bare`` where nothing but Landlock stands beside it.
+
+    Raises OSError for any architecture but ``x86_64`` and ``aarch64``.
+    """
     if machine not in _ARCH:
         raise OSError(errno.ENOSYS, f"seccomp: the {machine} architecture is not supported")
     column = 0 if machine == "x86_64" else 1
@@ -198,6 +258,7 @@ def assemble(machine: str) -> bytes:
     ]
     if machine == "x86_64":
         parts += [_op(_JUMP_GREATER_EQUAL, _X32, 0, 1), _EPERM]
-    parts += [_op(_JUMP_GREATER, _NEWEST, 0, 1), _ENOSYS, _argument_checks(column)]
-    parts += [_when(number, _EPERM) for numbers in _DENIED.values() if (number := numbers[column]) is not None]
+    parts += [_op(_JUMP_GREATER, _NEWEST, 0, 1), _ENOSYS, _argument_checks(column, bare=bare)]
+    denied = {**_DENIED, **_DENIED_BARE} if bare else _DENIED
+    parts += [_when(number, _EPERM) for numbers in denied.values() if (number := numbers[column]) is not None]
     return b"".join([*parts, _OK])

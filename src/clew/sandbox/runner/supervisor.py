@@ -9,9 +9,9 @@ import signal
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import child, kernel, root
+from . import bare, child, kernel, root
 from .identity import INSIDE, Identity, map_ids
 from .watchdog import Watchdog
 
@@ -19,6 +19,9 @@ _LENGTH = struct.Struct("!I")
 _CHUNK = 65536
 _TICK_S = 0.02
 _FIRST_TICK_S = 0.005
+_SIZE_EVERY = 12
+_KILL_S = 2.0
+"""How long the first process of a bare tree may take to kill it; then it is killed itself and the rest picked up."""
 ENFORCED = {
     "wall": "supervisor kills the pid namespace",
     "cpu": "watchdog, sum over the tree; rlimit per process",
@@ -34,6 +37,14 @@ ENFORCED = {
     "privileges": "user namespace with one id, no capabilities, no_new_privs, seccomp",
     "tree": "pid namespace",
 }
+
+
+class Place(NamedTuple):
+    """Where a sandbox's commands run. ``base``: without namespaces, the directory that stands for the root."""
+
+    identity: Identity
+    targets: list[str]
+    base: str
 
 
 class _Outcome:
@@ -70,22 +81,41 @@ class _Drain:
         return bool(chunk)
 
 
-def serve_one(connection: socket.socket, identity: Identity, targets: list[str], limits: dict[str, Any]) -> None:
-    """Read one request from ``connection``, run it, answer. The tree is dead before the answer is sent."""
-    request = json.loads(_receive(connection, _LENGTH.unpack(_receive(connection, _LENGTH.size))[0]))
-    stdin = _receive(connection, request["stdin"])
-    limits = {**limits, "wall_s": min(request["wall_s"] or limits["wall_s"], limits["wall_s"])}
-    command = child.Command(request["argv"], request["cwd"], request["env"], limits, request["probe"])
+def serve_one(handover: socket.socket, place: Place, limits: dict[str, Any]) -> None:
+    """Park a child, wait for a connection, run the request that comes on it, answer.
+
+    The tree is dead before the answer is sent."""
+    failure = ""
+    supervision = None
     try:
-        supervision = _Supervision(connection, command, identity, targets, stdin)
+        supervision = _Supervision(place, limits)
     except OSError as error:
-        answer: dict[str, Any] = {"status": "INTERNAL_ERROR", "rc": None, "reason": f"setting up: {error}"}
-        output = (b"", b"")
-    else:
-        answer, output = supervision.run()
+        failure = f"setting up: {error}"
+    connection = supervision.wait(handover) if supervision else _accept(handover)
+    if connection is None:
+        return
+    output = (b"", b"")
+    answer: dict[str, Any] = {"status": "INTERNAL_ERROR", "rc": None, "reason": failure}
+    if supervision:
+        text = _receive(connection, _LENGTH.unpack(_receive(connection, _LENGTH.size))[0])
+        request = json.loads(text)
+        stdin = _receive(connection, request["stdin"])
+        answer, output = supervision.run(connection, text, stdin, request["wall_s"])
     header = json.dumps({**answer, "stdout": len(output[0]), "stderr": len(output[1])}).encode()
     with contextlib.suppress(OSError):  # the engine is gone or has cancelled
         connection.sendall(_LENGTH.pack(len(header)) + header + output[0] + output[1])
+    connection.close()  # at once: leaving takes the namespaces down, and that takes time
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _accept(handover: socket.socket) -> socket.socket | None:
+    fds = socket.recv_fds(handover, 16, 1)[1]
+    return socket.socket(fileno=fds[0]) if fds else None
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
@@ -99,71 +129,113 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 
 class _Supervision:
-    """Starts in the constructor (raises OSError when the namespaces cannot be had), ends with ``run``."""
+    """Parks a child in the constructor (raises OSError when the namespaces cannot be had), ends with ``run``."""
 
-    def __init__(
-        self, connection: socket.socket, command: child.Command, identity: Identity, targets: list[str], stdin: bytes
-    ) -> None:
-        self._connection = connection
-        self._limits = command.limits
-        self._stdin = memoryview(stdin)
+    def __init__(self, place: Place, limits: dict[str, Any]) -> None:
+        self._limits = limits
+        self._wall_s = float(limits["wall_s"])
         self._outcome = _Outcome()
-        self._watchdog = Watchdog(int(command.limits["memory"]))
+        self._base = place.base
         self._facts = bytearray()
+        self._stdin = memoryview(b"")
         self._ready = False
         self._cancelled = False
-        signal.signal(signal.SIGTERM, self._on_terminate)
-        kernel.unshare(child.NAMESPACES)
-        map_ids(identity.uid, identity.gid, INSIDE, INSIDE, root.OLD_PROC)
+        self._hung_up = False
+        self._kill_by = 0.0
+        self._looks = 0
+        tasks = 2
+        if self._base:
+            kernel.adopt_orphans()
+            tasks = bare.user_tasks() + 2
+        else:
+            kernel.unshare(child.NAMESPACES)
+            map_ids(place.identity.uid, place.identity.gid, INSIDE, INSIDE, root.OLD_PROC)
+        myself = os.getpid()
         pipes = [os.pipe() for _ in range(5)]
-        (stdin_r, self._stdin_fd), (out_r, out_w), (err_r, err_w), (go_r, go_w), (self._status_fd, status_w) = pipes
-        self._pid = os.fork()
+        (stdin_r, self._stdin_fd), (out_r, out_w), (err_r, err_w) = pipes[:3]
+        (request_r, self._request_fd), (self._status_fd, status_w) = pipes[3:]
+        self._pid = kernel.fork()
         if self._pid == 0:
             for target, fd in enumerate((stdin_r, out_w, err_w)):
                 os.dup2(fd, target, inheritable=True)
-            for fd in (stdin_r, self._stdin_fd, out_r, out_w, err_r, err_w, go_w, self._status_fd):
+            for fd in (stdin_r, self._stdin_fd, out_r, out_w, err_r, err_w, self._request_fd, self._status_fd):
                 os.close(fd)
-            connection.close()
-            child.run_first(command, Identity(INSIDE, INSIDE, drop=False), targets, go_r, status_w)
-        for fd in (stdin_r, out_w, err_w, go_r, status_w):
+            inside = Identity(INSIDE, INSIDE, drop=False)
+            stage = child.Stage(inside, place.targets, limits, request_r, status_w, self._base, tasks)
+            if self._base:
+                child.run_first_bare(stage, myself)
+            child.run_first(stage)
+        for fd in (stdin_r, out_w, err_w, request_r, status_w):
             os.close(fd)
         kernel.set_dumpable(False)
         self._init = os.pidfd_open(self._pid)
-        keep = int(self._limits["output"])
+        memory = int(limits["memory"])
+        self._watchdog = Watchdog(memory, str(self._pid), self._tree) if self._base else Watchdog(memory)
+        keep = int(limits["output"])
         self._drains = {out_r: _Drain(out_r, keep), err_r: _Drain(err_r, keep)}
         self._stdout, self._stderr = self._drains[out_r], self._drains[err_r]
         for fd in (out_r, err_r, self._stdin_fd):
             os.set_blocking(fd, False)
-        self._outcome.started = time.monotonic()
-        os.write(go_w, b"g")
-        os.close(go_w)
 
-    def run(self) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
-        """Watch to the end; returns the answer and the outputs."""
+    def wait(self, handover: socket.socket) -> socket.socket | None:
+        """Stay parked until there is something to run. None: not needed, or the child was killed meanwhile."""
+        poll = select.poll()
+        poll.register(handover, select.POLLIN)
+        poll.register(self._init, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if handover.fileno() in ready:
+                break
+            while self._read_status():
+                pass
+            if not self._outcome.failed and self._outcome.exit is None:
+                break
+            poll.unregister(self._init)  # it could not be set up: whoever asks shall hear why
+        connection = _accept(handover) if handover.fileno() in ready else None
+        if connection is None:
+            self._kill("KILLED", "")
+            os.waitpid(self._pid, 0)
+            self._sweep()
+        return connection
+
+    def _tree(self) -> list[str]:
+        return bare.tree(self._pid)
+
+    def run(
+        self, connection: socket.socket, request: bytes, stdin: bytes, wall_s: float | None
+    ) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
+        """Pass the request on and watch to the end; returns the answer and the outputs."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        self._wall_s = min(wall_s or self._wall_s, self._wall_s)
+        self._stdin = memoryview(stdin)
+        self._outcome.started = time.monotonic()
+        with contextlib.suppress(BrokenPipeError):  # it could not be set up; it has said why
+            _write(self._request_fd, request)
+        os.close(self._request_fd)
         poll = select.poll()
         for fd in (*self._drains, self._init, self._status_fd):
             poll.register(fd, select.POLLIN)
-        poll.register(self._connection, select.POLLIN)
+        poll.register(connection, select.POLLIN)
         poll.register(self._stdin_fd, select.POLLOUT)
-        deadline = self._outcome.started + self._limits["wall_s"]
+        deadline = self._outcome.started + self._wall_s
         next_look = self._outcome.started + _FIRST_TICK_S
-        alive = True
-        while alive:
+        while True:
             now = time.monotonic()
             for fd, _ in poll.poll(max(0.0, min(next_look, deadline) - now) * 1000 + 1):
                 if fd == self._init:
-                    alive = False
-                elif not self._handle(fd):
+                    return self._finish(connection)
+                if not self._handle(fd):
                     poll.unregister(fd)
             now = time.monotonic()
             if now >= deadline:
-                self._kill("TIMEOUT", f"ran longer than {self._limits['wall_s']:g} s")
+                self._kill("TIMEOUT", f"ran longer than {self._wall_s:g} s")
             if self._cancelled:
                 self._kill("KILLED", "cancelled")
+            if self._kill_by and now >= self._kill_by:
+                self._signal(signal.SIGKILL)
             if now >= next_look:
                 next_look = now + _TICK_S
                 self._look()
-        return self._finish()
 
     def _on_terminate(self, *_: object) -> None:
         self._cancelled = True
@@ -176,7 +248,7 @@ class _Supervision:
             return self._read_status()
         if fd == self._stdin_fd:
             return self._feed()
-        self._cancelled = True  # the engine closed its end, which is its only way to say anything more
+        self._cancelled = self._hung_up = True  # the engine closed its end, which is its only way to say anything more
         return False
 
     def _feed(self) -> bool:
@@ -215,16 +287,43 @@ class _Supervision:
             self._kill("CPU_LIMIT", f"used more than {self._limits['cpu_s']:g} s of CPU")
         elif usage.memory > self._limits["memory"] and self._watchdog.proportional_memory() > self._limits["memory"]:
             self._kill("MEM_LIMIT", f"used more than {self._limits['memory']} bytes of memory")
+        elif self._base:
+            self._look_at_what_nothing_limits(usage.processes - 1)
+
+    def _look_at_what_nothing_limits(self, processes: int) -> None:
+        self._looks += 1
+        if processes > self._limits["processes"]:
+            self._kill("KILLED", f"more than {self._limits['processes']} processes")
+        elif self._looks % _SIZE_EVERY == 0 and bare.size(self._base) > self._limits["workspace"]:
+            self._kill("KILLED", f"more than {self._limits['workspace']} bytes in the workspace")
 
     def _kill(self, status: str, reason: str) -> None:
         if not self._outcome.killed:
             self._outcome.killed, self._outcome.reason = status, reason
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._init, signal.SIGKILL)
+            self._signal(signal.SIGTERM if self._base else signal.SIGKILL)
+            self._kill_by = time.monotonic() + _KILL_S if self._base else 0.0
 
-    def _finish(self) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._init, number)
+
+    def _sweep(self) -> None:
+        """Without a pid namespace what the first process has killed, or has left behind, comes to us."""
+        while self._base:
+            for pid in bare.tree(os.getpid())[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+
+    def _finish(self, connection: socket.socket) -> tuple[dict[str, Any], tuple[bytes, bytes]]:
         """The first process is gone, so the kernel has killed the others: reap, drain, sum up."""
         usage = os.wait4(self._pid, 0)[2]
+        self._sweep()
+        if self._hung_up:
+            connection.close()  # nobody waits for more than this
         self._outcome.ended = time.monotonic()
         while self._read_status():
             pass
@@ -243,7 +342,7 @@ class _Supervision:
             "duration_ms": round((self._outcome.ended - self._outcome.started) * 1000),
             "cpu_ms": round(cpu_s * 1000),
             "max_rss": max(self._watchdog.peak_memory, self._outcome.command_rss),
-            "enforced": ENFORCED,
+            "enforced": bare.ENFORCED if self._base else ENFORCED,
         }
         return answer, (bytes(self._stdout.data), bytes(self._stderr.data))
 

@@ -8,6 +8,7 @@ processes and open files bound it.
 """
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -31,13 +32,16 @@ class Watchdog:
     """Samples one tree. The namespace's first process (ours) is counted for the CPU of reaped orphans only.
 
     ``limit``: bytes of memory; shared memory is looked for only where it could make a difference, because that means
-    reading every process' list of mappings.
+    reading every process' list of mappings. ``pids``: how to find the tree where /proc shows more; ``first``: which of
+    it is ours.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, first: str = "1", pids: Callable[[], list[str]] | None = None) -> None:
         self.peak_memory = 0
         self.peak_cpu_s = 0.0
         self._limit = limit
+        self._first = first
+        self._pids = pids or _visible
         self._samples = 0
         self._shared = 0
         self._seen: dict[tuple[str, bytes], int] = {}
@@ -45,9 +49,9 @@ class Watchdog:
 
     def sample(self) -> Usage:
         """Read the tree once and keep the peaks."""
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - 50 times a second
+        pids = self._pids()
         cpu_s = self._cpu_s(pids)
-        commands = [pid for pid in pids if pid != "1"]
+        commands = [pid for pid in pids if pid != self._first]
         statuses = [_read(f"/proc/{pid}/status") for pid in commands]
         private = sum(_kilobytes(status, b"RssAnon:") for status in statuses)
         if self._samples % _MAPS_EVERY == 0:
@@ -62,8 +66,8 @@ class Watchdog:
     def proportional_memory(self) -> int:
         """As ``memory``, shared pages divided among those who share them. Slow; unreadable processes count in full."""
         total = self._shared
-        for pid in os.listdir("/proc"):  # noqa: PTH208
-            if pid.isdigit() and pid != "1":
+        for pid in self._pids():
+            if pid != self._first:
                 rollup = _read(f"/proc/{pid}/smaps_rollup")
                 total += _kilobytes(rollup, b"Pss_Anon:") if rollup else _private(pid)
         return total
@@ -79,12 +83,16 @@ class Watchdog:
             fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
             if len(fields) > _START_TIME:
                 reaped += int(fields[13]) + int(fields[14])
-                if pid != "1":
+                if pid != self._first:
                     seen[pid, fields[_START_TIME]] = int(fields[11]) + int(fields[12])
         living = sum(seen.values())
         self._vanished += sum(ticks for process, ticks in self._seen.items() if process not in seen)
         self._seen = seen
         return max(living + reaped, living + self._vanished) / _TICKS
+
+
+def _visible() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - 50 times a second
 
 
 def _private(pid: str) -> int:

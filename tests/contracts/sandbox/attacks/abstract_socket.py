@@ -1,10 +1,11 @@
+import os
 import socket
 
 from harness import breach, held
 
-sock = socket.socket(socket.AF_UNIX)
 try:
-    sock.connect("\0clew-attack-target")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect("\0" + os.environ["HOST_ABSTRACT"])
 except OSError:
     held()
 breach("reached a socket of the host")

@@ -1,6 +1,6 @@
 import os
 
-from harness import breach, held
+from harness import LANDLOCK, breach, held, seen
 
 for name in (
     "sys",
@@ -15,8 +15,12 @@ for name in (
     "timer_list",
     "config.gz",
 ):
-    if os.path.lexists(f"/proc/{name}") and name != "net":
+    if seen(f"/proc/{name}") and (LANDLOCK or name != "net"):
         breach(f"/proc/{name}")
+if LANDLOCK:
+    if any(seen(f"/proc/{name}") for name in ("", "1", "self", f"{os.getppid()}/environ", "self/maps")):
+        breach("reads /proc")
+    held()
 pids = [name for name in os.listdir("/proc") if name.isdigit()]
 if len(pids) > 2:
     breach(f"sees processes {pids}")

@@ -12,6 +12,8 @@ must_fail(
     chmod_null=lambda: os.chmod("/dev/null", 0o777),
     chmod_root=lambda: os.chmod("/", 0o777),
     chmod_workspace_parent=lambda: os.rename("/workspace", "/w"),
+    own_device=lambda: os.mknod("sda", 0o60660, os.makedev(8, 0)),
+    own_char_device=lambda: os.mknod("mem", 0o20660, os.makedev(1, 1)),
     device=lambda: os.mknod("/workspace/sda", 0o60660, os.makedev(8, 0)),
     char_device=lambda: os.mknod("/workspace/mem", 0o20660, os.makedev(1, 1)),
 )
