@@ -85,3 +85,20 @@ def test_calls_at_the_same_time_take_as_long_as_the_longest():
     one.together([turn(ms=400), turn(ms=700, cost="")])
     one.together([])
     assert one.view() == {"steps": 0, "tokens": 0, "cost": "0.1", "ms": 700}
+
+
+def test_nonsense_of_a_provider_gives_no_room():
+    one = spent(tokens=100)
+    one.turn({}, turn(tokens=(60, 0)))
+    one.turn({}, turn(tokens=(-1000, 40)))
+    with pytest.raises(Failure, match="100 of 100 tokens"):
+        one.check()
+
+
+def test_time_that_is_left_is_never_nothing():
+    one = spent(time_ms=1500)
+    assert (spent().seconds(), one.seconds()) == (None, 1.5)
+    one.turn({}, turn(ms=1000))
+    assert one.seconds() == 0.5
+    one.turn({}, turn(ms=1000))
+    assert one.seconds() == 0.001

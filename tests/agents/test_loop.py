@@ -33,6 +33,13 @@ def replies(model, index=-1):
 # -- requests --------------------------------------------------------------------------------------------------------
 
 
+async def test_a_seed_is_one_that_every_provider_takes(bench):
+    model = bench.script("x")
+    bench.seed = 2**47 + 2**31 + 7
+    await bench.work("go")
+    assert model.seen[0].parameters["seed"] == 7
+
+
 async def test_a_request_says_all_that_the_agent_is(bench):
     model = bench.script({"n": 1})
     bench.tool_of("read", inputs=ID)
@@ -473,3 +480,16 @@ async def ended(bench, **work):
         return "done", await bench.work(**work)
     except Failure as failure:
         return "failed", failure.code, failure.message, failure.details
+
+
+async def test_a_limit_of_time_bounds_the_next_request_too(bench):
+    bench.tool_of("read")
+    model = bench.script(call("read"), "done")
+    await bench.work(limits={"time_ms": 60_000}, parameters={"timeout": 5})
+    assert [r.parameters["timeout"] for r in model.seen] == [5, 5]
+
+
+async def test_a_request_may_take_what_is_left_of_the_time(bench):
+    model = bench.script("done")
+    await bench.work(limits={"time_ms": 2_000})
+    assert [r.parameters["timeout"] for r in model.seen] == [2.0]

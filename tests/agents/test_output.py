@@ -1,5 +1,6 @@
 """From an answer to an output that fits (G4): parsing, repair of what is closed, corrections, and never a truncated output."""
 
+import json
 import subprocess
 import sys
 
@@ -64,6 +65,22 @@ def test_what_is_cut_off_left_out_or_no_json_never_passes(text):
     assert caught.value.code == "invalid_output"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'n': 1e999}", "{'n': 1e99999999999999999999}",
+        "{'n': -Infinity}", "{'n': NaN}", "{'n': 12:30}", "{'n': 10%}", "{'n': 010}", "{'n': 1,000}",
+        "{'n': \"x\" \"y\"}", "{'n': 'it's'}", "{'n': 'e''}", "{'n': 1, 'n': 2,}", '{"n": {"m": 1}, "o"}', '{"n": "1", "2"}',
+        "{'n': <value>}", "{'n': [1, 2, etc]}", '{"n": {m: 1} [] []}', '["x" [] []]', "{n: //host\n}", "{n: #fff\n}",
+        '{"n": 1}, as in {braces}', '{"n": "a" b "c"}', '{"n": tru}',
+    ],
+)  # fmt: skip
+def test_a_repair_that_would_change_what_was_said_never_passes(text):
+    with pytest.raises(Failure) as caught:
+        parse(text)
+    assert caught.value.code == "invalid_output"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8"), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -80,6 +97,32 @@ def test_every_prefix_of_an_object_is_refused(value, data):
         parse(cut)
     with pytest.raises(Failure):
         parse(f"Here it is:\n```json\n{cut}")
+
+
+@given(JSON.filter(lambda v: isinstance(v, dict | list)), st.data())
+def test_a_repaired_value_is_the_one_that_was_meant(value, data):
+    """Written with the faults of models; where that leaves two readings it may be refused, never changed."""
+
+    def written(one):
+        if isinstance(one, dict):
+            fields = [f"{text(name)}: {written(inner)}" for name, inner in one.items()]
+            return "{" + joined(fields) + "}"
+        if isinstance(one, list):
+            return f"[{joined([written(inner) for inner in one])}]"
+        return text(one) if isinstance(one, str) else str(one) if data.draw(st.booleans()) else json.dumps(one)
+
+    def text(said):
+        quoted = json.dumps(said, ensure_ascii=data.draw(st.booleans()))
+        return quoted if data.draw(st.booleans()) else "'" + quoted[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+
+    def joined(parts):
+        return ", ".join(parts) + data.draw(st.sampled_from(["", ",", " // so\n", ", /* so */"]))
+
+    try:
+        found = parse(written(value))
+    except Failure:
+        return
+    assert json.dumps(found) == json.dumps(value)
 
 
 def test_the_library_of_repairs_is_loaded_when_it_is_needed():

@@ -72,3 +72,16 @@ def test_a_failure_says_what_and_how_to_go_on():
     assert prompt.failure(CALL, {"code": "x", "message": "m", "details": None})["response"] == {
         "error": {"code": "x", "message": "m"}
     }
+
+
+@pytest.mark.parametrize("given", [None, 7, {"role": "user", "content": "x"}, "just text"])
+def test_messages_that_are_no_list_are_refused(given):
+    with pytest.raises(Failure, match="messages are a list, not") as caught:
+        prompt.messages_of(given)
+    assert caught.value.code == "invalid_request"
+
+
+def test_a_message_that_cannot_be_written_down_is_refused():
+    with pytest.raises(Failure, match="message 0: ") as caught:
+        prompt.messages_of([{"role": "user", "content": "\ud800"}])
+    assert caught.value.code == "invalid_request"

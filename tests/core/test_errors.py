@@ -1,7 +1,7 @@
 import pytest
 
 from clew.core import errors
-from clew.core.errors import ClewError, Failure, Interrupt, ManifestError, Stopped, Suspended, UsageError
+from clew.core.errors import ClewError, Failure, Interrupt, ManifestError, Stopped, Suspended, UsageError, described
 
 
 def tree():
@@ -54,3 +54,13 @@ def test_user_code_cannot_swallow_control_flow(interrupt):
 
     with pytest.raises(Interrupt):
         careless()
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("nothing to say")
+
+
+def test_an_error_is_described_whatever_it_does():
+    assert described(KeyError("x")) == "KeyError: 'x'"
+    assert described(Mute()) == "Mute"

@@ -162,8 +162,9 @@ async def test_a_drivers_failure_is_an_outcome(record):
     assert record.events[-1].fact.status == "error"
 
 
-async def test_a_bug_in_a_driver_is_an_outcome_too(record):
-    gate, _ = door(record, KeyError("x"))
+@pytest.mark.parametrize("bug", [KeyError("x"), SystemExit(3)])
+async def test_a_bug_in_a_driver_is_an_outcome_too(record, bug):
+    gate, _ = door(record, bug)
     assert (await gate.perform(effect())).error["code"] == "driver_error"
 
 

@@ -473,3 +473,16 @@ async def test_any_number_at_once():
     report = await bench().storm(requests=5000, concurrency=5000, seed=3)
     assert (report["lost"], report["misplaced"]) == (0, 0)
     assert report["success"] >= 0.999
+
+
+async def test_a_fault_in_the_price_list_loses_no_answer():
+    def broken(*_):
+        raise OverflowError("year 318857 is out of range")
+
+    world = World(a=Client(answered()))
+    gateway = Gateway(
+        Catalog(world.providers, world.models), world._make, clock=world.clock, streams=world.stage, price=broken
+    )
+    outcome = await gateway.perform(effect())
+    assert (outcome.status, outcome.cost) == ("ok", "")
+    assert "OverflowError" in outcome.notes["gateway"]["price"]["warning"]

@@ -4,6 +4,7 @@ import random
 from datetime import UTC, datetime
 from decimal import Decimal, getcontext, localcontext
 
+import msgspec
 import pytest
 
 from clew.gate.ports.model import Usage
@@ -164,6 +165,15 @@ def test_an_unknown_price_is_never_zero_and_names_the_mend(provider, model, why)
 
 def test_usage_that_was_not_said_is_not_zero():
     assert "did not say how many tokens" in Pricer()(OPENAI, "gpt-5", Usage(), NOW).warning
+
+
+def test_where_tokens_are_not_counted_a_declared_price_is_not_asked_for_again():
+    assert "0 for none" in Pricer()(OPENAI, "gpt-5", Usage(), NOW).warning
+    priced = msgspec.structs.replace(OPENAI, prices=Prices(input="1", output="1"))
+    for usage in (Usage(), Usage(input_tokens=-1), used(10**30, 1)):
+        warning = Pricer()(priced, "gpt-5", usage, NOW).warning
+        assert "main/gpt-5 is not known" in warning.replace(OPENAI.id, "main")
+        assert "declare" not in warning
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from clew.core.errors import Failure
 from clew.gate.door import Door
 from clew.gate.effect import Effect, Outcome
-from clew.policies.redact import MASK, Credentials, Redactor, StreamRedactor, forms
+from clew.policies.redact import MASK, Credentials, Redactor, StreamRedactor, alike, forms
 from clew.testing import MemoryRecord, ScriptedDriver
 
 KEY = "sk-" + "a1B2" * 6
@@ -304,3 +304,29 @@ async def test_a_credential_that_is_echoed_in_another_form_is_removed():
 
 async def test_without_credentials_outcomes_are_as_they_were():
     assert (await through(Credentials(Vault()), {"a": "x"}))["output"] == {"a": "x"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("on ollama", "on [redacted]", True),
+        ("[redacted]", "anything", True),
+        ("a [redacted] b [redacted]", "a x b y", True),
+        ("a [redacted] b [redacted]", "a x c y", False),
+        ("ab[redacted]bc", "abc", False),
+        ("[redacted] x", "y", False),
+        ({"a": ["[redacted]", 1]}, {"a": ["k", 1]}, True),
+        ({"a": "[redacted]"}, {"b": "[redacted]"}, False),
+        (["[redacted]"], ["a", "b"], False),
+        (["[redacted]", 1], ["k", True], False),
+        ("x", 1, False),
+    ],
+)
+def test_alike_but_for_what_is_masked(one, other, same):
+    assert (alike(one, other), alike(other, one)) == (same, same)
+
+
+@pytest.mark.parametrize("word", ["ollama", "none", "EMPTY", "key"])
+def test_words_that_stand_for_a_key_are_not_masked(word):
+    assert Redactor(values=[word]).text(f"you run on {word}") == f"you run on {word}"
+    assert Redactor(values=["hunter2"]).text("with hunter2") == f"with {MASK}"

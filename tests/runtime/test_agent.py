@@ -440,3 +440,27 @@ async def test_a_model_in_a_process_of_its_own(handler, models):
     models({"n": 2})
     result = await handler(ASK, node={"isolation": "process"}).run({"schema": NUMBER})
     assert result.output == {"n": 2}
+
+
+async def test_a_credential_that_changes_is_no_other_request(engine, project, stage, models, monkeypatch, tmp_path):
+    """What is masked depends on the secrets that are known when a body is entered; the record of the first entry holds."""
+    monkeypatch.setenv("KEY", "ollama")
+    source = """
+        async def a(input, ctx):
+            return [await ctx.agent("writer", input), await ctx.ask("ok?")]
+    """
+    directory = project(
+        [{"id": "s", "role": "start"}, {"id": "a", "role": "linear", "handler": "a"}, {"id": "x", "role": "exit"}],
+        "s>a>x", dedent(source), agents=[{"id": "writer", "model": "fast", "instructions": "You run on ollama."}],
+        models={"fast": {"use": ["p/m"]}}, providers=[{"id": "p", "type": "openai", "credential": "c"}],
+        provider_credentials=[{"id": "c", "provider": "p", "auth": {"source": "env", "env_var": "KEY"}}],
+    )  # fmt: skip
+    models("fine")
+    first, second = (engine(directory, state=str(tmp_path / "state")) for _ in range(2))
+    first._models = second._models = stage
+    waiting = await first.run("do it")
+    assert waiting.state == "waiting"
+    await first.close()
+    monkeypatch.setenv("KEY", "another one")
+    assert (await second.approve(waiting.run_id, "yes")).output == ["fine", "yes"]
+    assert (await second.replay(waiting.run_id, handlers=True)).verdict == "identical"

@@ -305,3 +305,10 @@ async def test_a_tool_that_changes_something_is_denied_where_the_mode_forbids_it
     result = await engine.run(mode=mode)
     assert (result.error or {}).get("code") == code
     assert len(world.did) == (code is None)
+
+
+@pytest.mark.parametrize("head", ["async def a", "def a"])
+async def test_a_handler_that_exits_fails_its_node_not_the_engine(solo, head):
+    result = await solo(f"import sys\n{head}(input, ctx):\n    sys.exit(3)\n").run()
+    assert (result.state, result.error["code"]) == ("failed", "error")
+    assert "SystemExit: 3" in result.error["message"]

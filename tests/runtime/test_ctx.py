@@ -429,6 +429,20 @@ async def test_log_is_for_the_operator_and_not_recorded(solo, caplog):
     assert keys(result) == []
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["ctx.effect(7, max, 1)", "ctx.model([], [])", "ctx.agent({})", "ctx.run(5)", "ctx.model(7, [])"],
+)
+async def test_a_name_that_is_no_text_is_refused_before_anything_is_recorded(solo, asked):
+    result = await solo(f"""
+        async def a(input, ctx):
+            return await {asked}
+    """).run()
+    assert result.error["code"] == "invalid_request", result.error
+    assert "a name is a text, not" in result.error["message"]
+    assert keys(result) == []
+
+
 # -- the same names, blocking ----------------------------------------------------------------------------------------
 
 
@@ -451,3 +465,9 @@ async def test_a_synchronous_handler_has_the_same_names_blocking(solo, world):
     assert result.output[-1] == result.run_id
     assert world.did == ["one"]
     assert {"0/a#1/1g0.1", "0/a#1/1g1.1", "0/a#1/p.1"} <= set(keys(result))
+
+
+@pytest.mark.parametrize("call", ["ctx.ask(5)", "ctx.ask('q', schema=5)"])
+async def test_a_question_is_a_text_with_a_schema(solo, call):
+    result = await solo(f"async def a(input, ctx):\n    return await {call}\n").run()
+    assert (result.state, result.error["code"]) == ("failed", "invalid_request")

@@ -1,7 +1,7 @@
 """What the gate remembers of a run, and how a fork's copied effects are forgotten."""
 
 from clew.core.events import EffectFinished, EffectStarted, Event, Noted, RunStarted
-from clew.runtime.record import FORKED, History
+from clew.runtime.record import FORKED, PAID, History
 
 
 def started(key):
@@ -82,3 +82,20 @@ def test_what_the_body_asked_before_it_went_another_way_stays_live_and_read_back
         assert [k for k in ("t1", "t1.c0", "t2", "t3") if history.finished(f"0/a#1/{k}")] == ["t1", "t1.c0", "t2"]
         assert history.finished("0/a#1/t2").payload == {"output": 2}
         assert not history.revise("0/a#1/t2")
+
+
+def test_a_body_that_goes_another_way_takes_back_what_interceptors_folded_of_it():
+    history = History(
+        [started("0/a#1/1"), finished("0/a#1/1"), finished("0/b#1/1"), Event(Noted(name=FORKED))], [Counter()]
+    )
+    assert history.revise("0/a#1/1")
+    assert history.state("counter") == 1
+
+
+def test_a_body_is_given_what_the_parent_paid():
+    copied = finished("0/a#1/1")
+    copied.payload[PAID] = {"cost": "0.5", "usage": {"input_tokens": 3}}
+    history = History([copied, finished("0/a#1/2")])
+    fact = history.finished("0/a#1/1").fact
+    assert (fact.cost, fact.usage) == ("0.5", {"input_tokens": 3})
+    assert history.finished("0/a#1/2").fact.cost == ""

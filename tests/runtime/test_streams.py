@@ -35,6 +35,14 @@ def test_a_run_is_wanted_while_somebody_listens(hub):
     assert not hub.wanted("r1")
 
 
+def test_progress_of_a_tool_is_redacted_line_by_line(hub):
+    with hub.listen("r1") as one:
+        hub.send(chunk("with hunter22", kind="progress"))
+        hub.send(chunk("hunter", kind="progress"))
+        hub.send(chunk(kind="end"))
+        assert heard(one) == [("progress", f"with {MASK}"), ("progress", "hunter"), ("end", "")]
+
+
 def test_several_listeners_hear_the_same(hub):
     with hub.listen("r1") as one, hub.listen("r1") as other, hub.listen("r2") as stranger:
         hub.send(chunk("so "))
@@ -55,13 +63,20 @@ def test_child_runs_are_heard_by_those_who_listen_to_their_parents(hub):
 
 def test_what_nobody_hears_leaves_nothing_behind(hub):
     hub.send(chunk("so "))
+    assert hub._speeches == {}
+    with hub.listen("r1"):
+        hub.send(chunk("so "))
+    hub.send(chunk("", kind="end"))
+    assert hub._speeches == {}
+
+
+def test_who_comes_in_the_middle_of_a_secret_does_not_hear_its_rest(hub):
     with hub.listen("r1") as listener:
         hub.send(chunk("hun"))
         assert heard(listener) == []
-    assert hub._speeches == {}
     with hub.listen("r1") as listener:
         hub.send(chunk("ter22 "))
-        assert heard(listener) == [("text", "ter22 ")]
+        assert heard(listener) == [("text", "[redacted] ")]
 
 
 async def test_a_closed_listener_ends_after_what_waits(hub):

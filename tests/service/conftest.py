@@ -15,7 +15,7 @@ def clock():
 def seq_of():
     """``seq_of(result, kind, **fields)``: number of the first event whose fact is of this kind and has these fields."""
 
-    def find(result, kind, **fields):
+    def find(result, kind, /, **fields):
         return next(
             r.seq
             for r in result.history

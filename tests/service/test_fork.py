@@ -10,7 +10,7 @@ from clew.core.errors import Conflict, Erased, UsageError
 from clew.service import fork as forking
 from clew.service.fork import ForkRequest
 from clew.service.runs import load_project
-from clew.testing import ScriptedHuman, write_project
+from clew.testing import ScriptedHuman, ScriptedModel, write_project
 
 HANDLERS = """
     import world
@@ -260,3 +260,53 @@ async def test_what_was_in_flight_at_the_cut_is_performed_anew_not_in_doubt(done
     forked = await engine.fork(result.run_id, seq_of(result, "NodeStarted", node="b"))
     assert forked.output == [2, 21]
     await asyncio.sleep(0)
+
+
+# -- agents ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def planner(project, engine):
+    """``planner(*answers, **fields)``: an engine on one agent node that plans milestones; its script is ``engine._models``."""
+
+    def make(*answers, **fields):
+        tools = ["plan_milestones"]
+        directory = project(
+            [{"id": "s", "role": "start"}, {"id": "a", "kind": "agent", "role": "linear", "agent": "w", "tools": tools},
+             {"id": "x", "role": "exit"}], "s>a>x", "", models={"fast": {"use": ["p/m"]}},
+            tools=[{"id": "plan_milestones", "type": "builtin"}],
+            agents=[{"id": "w", "model": "fast", "tools": tools, **fields}],
+            providers=[{"id": "p", "type": "openai", "prices": {"input": 1, "output": 2}}],
+        )  # fmt: skip
+        one = engine(directory)
+        one._models = ScriptedModel(*answers)
+        return one
+
+    return make
+
+
+def plan(name, title="t"):
+    return ScriptedModel.call("plan_milestones", goal="g", milestones=[{"id": name, "title": title}])
+
+
+@pytest.mark.parametrize("limits", [{"cost": 1}, {"tokens": 100_000}])
+async def test_an_agents_limits_count_what_its_parent_spent(planner, seq_of, limits):
+    """Its turns are the parent's to the letter, so none is asked again; what they cost is not paid twice."""
+    engine = planner(plan("m1"), plan("m2"), "done", "other", limits=limits)
+    result = await engine.run("x")
+    forked = await engine.fork(result.run_id, seq_of(result, "EffectFinished", key="0/a#1/t2.c0"))
+    assert (forked.output, len(engine._models.seen)) == ("other", 4)
+    assert [r.event.fact.cost for r in forked.history if getattr(r.event.fact, "kind", "") == "model"][:2] == ["", ""]
+    again = await engine.fork(forked.run_id, seq_of(forked, "EffectFinished", key="0/a#1/t2.c0"))
+    assert "script" in again.error["message"]  # it got as far as asking
+    assert (await engine.replay(forked.run_id)).verdict == "identical"
+
+
+async def test_what_a_fork_does_not_hold_to_was_not_planned(planner, seq_of):
+    engine = planner(plan("m1", "old"), "done", plan("m1", "new"), "done")
+    result = await engine.run("x")
+    other = planner(instructions="Otherwise.").directory
+    forked = await engine.fork(result.run_id, seq_of(result, "EffectFinished", kind="tool"), project=other)
+    rows = await engine.workspace.journal.rows("milestones", {"run": forked.run_id})
+    assert (forked.output, [row["title"] for row in rows]) == ("done", ["new"])
+    assert (await engine.replay(forked.run_id)).verdict == "identical"

@@ -116,3 +116,10 @@ def test_nothing_but_facts_is_kept():
         "output" in column for one in shipped() if one.name == "answers" for column in str(one.tables).split()
     )
     assert EffectFinished in next(one for one in shipped() if one.name == "answers").facts
+
+
+async def test_of_many_answers_the_last_ones_are_looked_at(journal, story):
+    await journal.append(story.start())
+    await journal.append(story.facts(1, *(answered(story, f"0/a#1/t{n}") for n in range(150))))
+    found = await placed(journal)
+    assert (len(found), {seq for _, seq in found}) == (100, set(range(52, 152)))

@@ -150,3 +150,8 @@ def test_body_of(body):
     node = rest.rpartition("#")[0]
     fact = EffectFinished(key=f"{body}/t3.c0", kind="tool", name="x", digest="", task=task, node=node)
     assert body_of(fact) == body
+
+
+async def test_nonsense_of_a_provider_does_not_break_the_projection(rows):
+    (row,) = await rows(call(usage={"input_tokens": 2**70, "output_tokens": -5}, cost="0.1"), DONE)
+    assert (row["tokens"], row["unpriced"]) == (10**12, 0)

@@ -81,3 +81,9 @@ async def test_erasure_takes_it(journal, story):
     await journal.append(story.finish(2))
     await journal.erase("r1")
     assert await journal.rows("milestones") == []
+
+
+async def test_what_a_fork_planned_anew_replaces_what_it_copied(journal, story):
+    """It is recorded under the same key."""
+    found = await rows(journal, story, planned(1, A, B), mark(2, "a", "done"), planned(1, {**A, "title": "anew"}))
+    assert [(row["id"], row["title"], row["state"]) for row in found] == [("a", "anew", "planned")]

@@ -30,7 +30,7 @@ class Spent:
         """Raises Failure(price_unknown) where a limit of cost cannot be held."""
         self.steps += 1
         usage = outcome.usage or {}
-        used = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+        used = max(0, usage.get("input_tokens", 0)) + max(0, usage.get("output_tokens", 0))
         if not used and self._limits.tokens is not None:  # nobody counted: a limit is held all the same
             used = len(msgspec.json.encode([request, outcome.output])) // _CHARACTERS
         self.tokens += used
@@ -67,6 +67,10 @@ class Spent:
     def room(self) -> int | None:
         """Tokens left; None: no limit."""
         return None if self._limits.tokens is None else max(1, self._limits.tokens - self.tokens)
+
+    def seconds(self) -> float | None:
+        """Time left; None: no limit."""
+        return None if self._limits.time_ms is None else max(1, self._limits.time_ms - self.ms) / 1000
 
     def view(self) -> dict[str, Any]:
         return {"steps": self.steps, "tokens": self.tokens, "cost": str(self.cost), "ms": self.ms}

@@ -82,8 +82,8 @@ async def ask(perform: Callable[[Json], Awaitable[Outcome]], request: Json) -> A
 
 
 def parameters(seed: int, own: Mapping[str, Any]) -> Json:
-    """Of a request: no temperature and the run's seed, where nothing else is said."""
-    return {"temperature": 0, "seed": seed, **own}
+    """Of a request: no temperature and the run's seed, where nothing else is said; 31 bits of it: Gemini takes an int32."""
+    return {"temperature": 0, "seed": seed % 2**31, **own}
 
 
 class _Loop:
@@ -135,6 +135,9 @@ class _Loop:
         if room is not None:
             most = own.get("max_tokens")
             own = {**own, "max_tokens": min(room, most) if isinstance(most, int) else room}
+        if (left := self._spent.seconds()) is not None:
+            longest = own.get("timeout")
+            own = {**own, "timeout": min(left, longest) if isinstance(longest, int | float) else left}
         request: Json = {"model": job.agent.model, "messages": [*self._messages], "parameters": own}
         if job.schema is not None:
             request["schema"] = job.schema

@@ -5,7 +5,8 @@ brackets and strings are closed is repaired.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
@@ -28,10 +29,20 @@ _SHOWN = 2_000
 _FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\n((?:(?!```).)*?)```\s*\Z", re.DOTALL)
 _OPENED = {"{": "}", "[": "]"}
 _OPENS = re.compile(r"[{\[]")
-_STRINGS = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
-_ELIDED = re.compile(r"\.\.|…|[\[,:]\s*,|:\s*[}\]]")
+_STRING = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_BARE = r"[^\s\"'{}\[\],:;]+"
+_COMMENTS = re.compile(rf"({_STRING})|(?://|\#)\s[^\n]*|/\*.*?\*/", re.DOTALL)
+_TOKENS = re.compile(
+    rf"(?P<text>{_STRING})|(?P<name>{_BARE})(?=\s*:)|(?P<word>{_BARE}|[\"'])|(?P<sign>[{{}}\[\]])", re.DOTALL
+)
+_ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_LITERALS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
+_ELIDED = re.compile(r"[\[,:]\s*,")
 """Outside strings: something was left out, and a repair would have to invent it."""
 
+Token = tuple[str, str | Decimal]
 Answer = Mapping[str, Any]
 """A ``ModelAnswer`` as JSON."""
 
@@ -183,13 +194,52 @@ def _closed_string(text: str, at: int) -> int:
 
 
 def _repaired(segment: str) -> Any:
-    if len(segment) > _MOST_REPAIRED or _ELIDED.search(_STRINGS.sub("0", segment)):
-        raise _wrong("the JSON is not well-formed")
+    """The repair, where it has the very tokens of ``segment``: quotes and commas may be put right, nothing else is guessed."""
+    bare = _COMMENTS.sub(r"\1", segment) if len(segment) <= _MOST_REPAIRED else ""
     try:
-        value: Any = _repair().loads(segment, skip_json_loads=True, strict=True)
-        return plain(value)
-    except (ValueError, TypeError, RecursionError):
-        raise _wrong("the JSON is not well-formed") from None
+        written = [*_written(bare)]
+        value: Any = plain(_repair().loads(segment, skip_json_loads=True, strict=True))
+        same = written == [*_tokens(value)]
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        same, value = False, None
+    if not same or _ELIDED.search(_TOKENS.sub("0", bare)):
+        raise _wrong("the JSON is not well-formed")
+    return value
+
+
+def _written(text: str) -> Iterator[Token]:
+    """Tokens of what is almost JSON. Raises ValueError for an odd quote, and a word that is no field's name or literal."""
+    for found in _TOKENS.finditer(text):
+        kind, token = str(found.lastgroup), found[0]
+        if kind == "text":
+            yield "text", _ESCAPES.sub(lambda e: chr(int(e[1], 16)) if e[1] else _ESCAPED.get(e[2], e[2]), token[1:-1])
+        elif kind == "name":
+            yield "text", token
+        elif kind == "sign":
+            yield "sign", token
+        elif token in _LITERALS:
+            yield "literal", _LITERALS[token]
+        elif _NUMBER.fullmatch(token):
+            yield "number", Decimal(token)
+        else:
+            raise ValueError(token)
+
+
+def _tokens(value: Any) -> Iterator[Token]:
+    """Those that a JSON value is written with."""
+    if isinstance(value, dict):
+        yield "sign", "{"
+        for name, inner in cast("dict[str, Any]", value).items():
+            yield "text", name
+            yield from _tokens(inner)
+        yield "sign", "}"
+    elif isinstance(value, list):
+        yield "sign", "["
+        for inner in cast("list[Any]", value):
+            yield from _tokens(inner)
+        yield "sign", "]"
+    else:
+        yield from [("text", value)] if isinstance(value, str) else _written(msgspec.json.encode(value).decode())
 
 
 @cache

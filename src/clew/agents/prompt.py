@@ -39,6 +39,8 @@ def opening(instructions: list[str], value: Any, schema: Any, *, chain_of_though
 
 def messages_of(given: list[Any]) -> list[Json]:
     """Messages in their full form; ``{"role", "content"}`` is short for one text. Raises Failure(invalid_request)."""
+    if not isinstance(given, list | tuple):  # pyright: ignore[reportUnnecessaryIsInstance] - handlers are not type-checked
+        raise Failure(f"messages are a list, not {type(given).__name__}", code="invalid_request")
     full: list[Json] = []
     for position, one in enumerate(given):
         if isinstance(one, Mapping) and "content" in one:
@@ -46,7 +48,7 @@ def messages_of(given: list[Any]) -> list[Json]:
             one = {**{k: v for k, v in message.items() if k != "content"}, "parts": [_text(message["content"])]}
         try:
             full.append(plain(_messages.decode(msgspec.json.encode(one))))
-        except (msgspec.DecodeError, TypeError) as error:
+        except (msgspec.DecodeError, TypeError, UnicodeEncodeError) as error:
             raise Failure(f"message {position}: {error}", code="invalid_request") from None
     return full
 

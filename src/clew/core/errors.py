@@ -93,6 +93,14 @@ class IllegalMove(ClewError):
     code = "illegal_move"
 
 
+def described(error: BaseException) -> str:
+    """``Type: message``, whatever the error's own ``__str__`` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 class Interrupt(BaseException):
     """Control flow between the engine and a body. Never raised to a caller."""
 

@@ -133,7 +133,7 @@ class EffectFinished(_Fact, frozen=True):
     """Outcome, durable before it is used. Payload ``{"output": any}`` or ``{"error": {code, message, details?}}``,
 
     with ``"request"`` where no ``EffectStarted`` holds it, ``"performed"`` where the arguments were changed on the way,
-    and ``"notes"`` (interceptor name -> what it decided).
+    ``"notes"`` (interceptor name -> what it decided), and ``"paid"`` in a fork (cost and usage, as its parent paid them).
     """
 
     key: str

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from clew.core.codec import plain
-from clew.core.errors import Failure, NonDeterminism, Suspended
+from clew.core.errors import Failure, NonDeterminism, Suspended, described
 from clew.core.events import EffectFinished, EffectStarted, Event, Principal
 from clew.gate.effect import WAITS, Driver, Drivers, Effect, Outcome, denied, failed
 from clew.gate.interceptor import Interceptor, Proceed
@@ -133,8 +133,11 @@ class Door:
             return answer if isinstance(answer, Outcome) else Outcome(output=plain(answer))
         except Failure as failure:
             return failed(failure)
-        except Exception as error:  # a bug in a driver must end as a recorded outcome, not as a lost effect
-            return failed(Failure(f"{effect.name}: {type(error).__name__}: {error}", code="driver_error"))
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # a bug in a driver must end as a recorded outcome, not as a lost effect
+            return failed(Failure(f"{effect.name}: {described(error)}", code="driver_error"))
 
     async def _wait(self, effect: Effect, begun: Event | None) -> Outcome:
         if begun is None:

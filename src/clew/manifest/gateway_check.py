@@ -1,6 +1,7 @@
 """References to models and credentials, and the sections that define them."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from clew.manifest.context import Context
 from clew.manifest.models.gateway import LogicalModel
@@ -46,6 +47,7 @@ def check_gateway(context: Context) -> None:
         if not addressed and context.sound(path, (*path, "type"), (*path, "base_url")):
             message = f'the key "base_url" is missing: the provider is of type {provider.type}'
             context.report(path, "missing_key", message)
+        _check_address(context, (*path, "base_url"), provider.base_url)
     providers = [provider.id for provider in context.project.providers]
     for index, credential in enumerate(context.project.provider_credentials):
         path = ("provider_credentials", index)
@@ -53,12 +55,31 @@ def check_gateway(context: Context) -> None:
             context.refer((*path, "provider"), credential.provider, providers, "a provider of the providers section")
         field = "env_var" if credential.auth.source == "env" else "file_path"
         where = (*path, "auth")
+        if credential.config is not None:
+            _check_address(context, (*path, "config", "base_url"), credential.config.base_url)
         if getattr(credential.auth, field) is None and context.sound(where, (*where, "source"), (*where, field)):
             message = f"the key {shown(field)} is missing: the source is {credential.auth.source}"
             context.report(where, "missing_key", message)
     for name, model in context.project.models.items():
         _logical(context, ("models", name), model)
     _check_circles(context)
+
+
+def _check_address(context: Context, path: Path, address: str | None) -> None:
+    """Reports what is no plain HTTP address. It is recorded with every run: a secret may not stand in it, and is not quoted."""
+    if address is None or not context.sound(path):
+        return
+    try:
+        parts = urlsplit(address)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and not set(address) & set(" \t\r\n")
+    except ValueError:
+        context.report(path, "value", "found what is no address, expected one such as https://example.org/v1")
+        return
+    if not plain:
+        context.report(path, "value", "found what is no HTTP address, expected one such as https://example.org/v1")
+    elif parts.username or parts.password or parts.query or parts.fragment:
+        message = "found an address with a user, a query or a fragment; a secret stands in provider_credentials"
+        context.report(path, "value", message)
 
 
 def _check_circles(context: Context) -> None:

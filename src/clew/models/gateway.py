@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from clew.core.codec import plain
-from clew.core.errors import Failure
+from clew.core.errors import Failure, described
 from clew.core.identity import digest
 from clew.gate.effect import Effect, Outcome, failed
 from clew.gate.ports.clock import Clock
@@ -178,7 +178,7 @@ class Gateway:
             return failed(call.failure(), tries=len(call.tries), notes={"gateway": notes})
         chosen: str = call.tries[-1]["deployment"]
         provider, model = self._catalog.deployment(chosen)
-        priced = self._price(provider, model, answered.usage, self._clock.now())
+        priced = self._priced(provider, model, answered.usage)
         notes |= {"chosen": chosen, "price": {"cost": priced.cost, "source": priced.source}}
         if priced.warning:
             notes["price"]["warning"] = priced.warning
@@ -194,10 +194,19 @@ class Gateway:
             notes={"gateway": notes},
         )
 
+    def _priced(self, provider: Provider, model: str, usage: Usage) -> Priced:
+        """A fault in a price list must not lose an answer that was paid for."""
+        try:
+            return self._price(provider, model, usage, self._clock.now())
+        except Exception as error:
+            return Priced(
+                cost="", source="", warning=f"the price of {model} could not be worked out: {described(error)}"
+            )
+
     def _dear(self, name: str) -> Decimal | None:
         """What the same sample of tokens costs, of each deployment."""
         if name not in self._prices:
-            cost = self._price(*self._catalog.deployment(name), _SAMPLE, self._clock.now()).cost
+            cost = self._priced(*self._catalog.deployment(name), _SAMPLE).cost
             self._prices[name] = Decimal(cost) if cost else None
         return self._prices[name]
 
@@ -255,7 +264,7 @@ class _Call:
 
 
 def _bug(error: Exception) -> Failure:
-    return Failure(f"{type(error).__name__}: {error}", code="adapter_error")
+    return Failure(described(error), code="adapter_error")
 
 
 def _details(failure: Failure) -> dict[str, Any]:

@@ -50,10 +50,10 @@ class Pricer:
         if provider.prices is not None and _free(provider.prices):
             return Priced(cost="0", source="declared")
         if min(msgspec.structs.astuple(usage)) < 0:
-            return _unknown(provider, model, "the provider reported a negative number of tokens")
+            return _unknown(provider, model, "the provider reported a negative number of tokens", counted=False)
         usage = _consistent(usage)
         if not usage.input_tokens and not usage.output_tokens:
-            return _unknown(provider, model, "the provider did not say how many tokens it used")
+            return _unknown(provider, model, "the provider did not say how many tokens it used", counted=False)
         with localcontext(_EXACT):
             amount, source = (
                 _declared(provider.prices, usage) if provider.prices else _listed(provider, model, usage, at_ms)
@@ -61,7 +61,8 @@ class Pricer:
         if amount is None:
             return _unknown(provider, model, source)
         if amount >= _MOST:
-            return _unknown(provider, model, f"{usage.input_tokens} tokens in and {usage.output_tokens} out cannot be")
+            why = f"{usage.input_tokens} tokens in and {usage.output_tokens} out cannot be"
+            return _unknown(provider, model, why, counted=False)
         return Priced(cost=_plain(amount), source=source)
 
 
@@ -121,11 +122,15 @@ def _library() -> Any:
     return import_module(LIBRARY)
 
 
-def _unknown(provider: Provider, model: str, why: str) -> Priced:
-    return Priced(
-        warning=f"the cost of {provider.id}/{model} is not known: {why}; declare it in `providers`: "
-        f"{{id: {provider.id}, prices: {{input: …, output: …}}}} (US dollars per million tokens, 0 for none)"
-    )
+def _unknown(provider: Provider, model: str, why: str, *, counted: bool = True) -> Priced:
+    """``counted``: the tokens are known. Where they are not, no other price than 0 helps."""
+    warning = f"the cost of {provider.id}/{model} is not known: {why}"
+    if counted or provider.prices is None:
+        warning += (
+            f"; declare it in `providers`: {{id: {provider.id}, prices: {{input: …, output: …}}}}"
+            " (US dollars per million tokens, 0 for none)"
+        )
+    return Priced(warning=warning)
 
 
 def _plain(amount: Decimal) -> str:

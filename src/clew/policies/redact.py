@@ -22,8 +22,7 @@ from clew.gate.interceptor import Call, Proceed
 from clew.gate.ports.secrets import Secrets
 
 MASK = "[redacted]"
-SHORTEST = 4
-"""A value with fewer characters cannot be masked without harm: it stands in too many words."""
+_SHORTEST, _WORDS = 4, 8
 
 FIELDS = frozenset(
     {"password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "access_token", "refresh_token",
@@ -114,9 +113,15 @@ class _Masks:
         return pattern.sub(MASK, text)
 
 
+def maskable(value: str) -> bool:
+    """Whether a secret can be masked without harm. What is very short, or a short word such as ``ollama``, ``none`` or ``EMPTY``
+    (what local servers are given for a key), stands in too much that is no secret."""
+    return len(value) >= _SHORTEST and not (len(value) < _WORDS and value.isalpha())
+
+
 def _known(values: Iterable[str]) -> list[str]:
     """Every form of every value that can be masked, longest first."""
-    found = {form for value in values if len(value) >= SHORTEST for form in forms(value)}
+    found = {form for value in values if maskable(value) for form in forms(value)}
     return sorted(found, key=lambda form: (-len(form), form))
 
 
@@ -181,6 +186,35 @@ class Redactor:
                 break
         found += [m.start() for m in (self._may_begin.search(text, start), _KEY_OPEN.search(text, start)) if m]
         return min(found)
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same but for what is masked in one of them."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other or _covers(one, other) or _covers(other, one)
+    if isinstance(one, dict) and isinstance(other, dict):
+        a, b = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        return a.keys() == b.keys() and all(alike(value, b[key]) for key, value in a.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        these, those = cast("Sequence[Any]", one), cast("Sequence[Any]", other)
+        return len(these) == len(those) and all(map(alike, these, those))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _covers(masked: str, text: str) -> bool:
+    """Whether ``masked`` is ``text`` with something masked."""
+    if MASK not in masked:
+        return False
+    first, *between, last = masked.split(MASK)
+    at, end = len(first), len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return False
+    for piece in between:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return at <= end
 
 
 def _name(field: str) -> str:

@@ -12,13 +12,14 @@ import msgspec
 
 from clew.core.codec import plain
 from clew.core.commands import RunNode
-from clew.core.errors import ClewError, Failure, Stopped, Suspended
+from clew.core.errors import ClewError, Failure, Stopped, Suspended, described
 from clew.core.events import Event, NodeCompleted, NodeFailed, NodeStopped, NodeSuspended
 from clew.core.identity import body_key
 from clew.gate.door import Local, finished_event, outcome_of
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import ApprovalSpec, NodePlan
+from clew.policies.redact import alike
 from clew.runtime.agent import agent_output
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, SyncCtx
@@ -41,6 +42,8 @@ class HostView(Protocol):
     async def perform(self, effect: Effect, local: Local | None) -> Outcome: ...
 
     def recorded(self, key: str) -> Event | None: ...
+
+    def started(self, key: str) -> Event | None: ...
 
     def buffer(self, event: Event) -> None: ...
 
@@ -134,8 +137,8 @@ class Body:
             if self.reason is None:
                 raise
             return None
-        except Exception as error:
-            return self._failed("error", f"{type(error).__name__}: {error}", {"where": _where(error)})
+        except (Exception, SystemExit) as error:
+            return self._failed("error", described(error), {"where": _where(error)})
 
     def stopped(self, reason: Cut | None) -> Event | None:
         """The fact that records a cut; None when the host is closing."""
@@ -267,7 +270,7 @@ class Body:
 
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
         self.admit()
-        request = self._mask(effect.request)
+        request = self._asked_before(effect.key, self._mask(effect.request))
         if request is not effect.request:
             effect = msgspec.structs.replace(effect, request=request)
         self._in_flight += 1
@@ -317,6 +320,13 @@ class Body:
         logger.info("%s", self._mask(message), extra={"clew": said})
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    def _asked_before(self, key: str, request: Any) -> Any:
+        """``request``, or the recorded one where they differ in masks alone: secrets become known, and are changed, meanwhile."""
+        begun, done = self._host.started(key), self._host.recorded(key)
+        told: dict[str, Any] = (done.payload if done else None) or {}
+        before: Any = begun.payload if begun else told.get("request")
+        return before if before not in (None, request) and alike(before, request) else request
 
     def _used(self) -> int:
         return self._host.used_ms(self.key) + self._host.now() - self.began

@@ -166,6 +166,8 @@ class Ctx:
 
         ``timeout`` (``"24h"`` or milliseconds): ``default`` is the answer when it is over. Raises Failure(rejected).
         """
+        if not isinstance(question, str) or not isinstance(schema, dict | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise Failure("ctx.ask(question, schema): a text, and a JSON Schema or None", code="invalid_request")
         request: dict[str, Any] = {
             "question": question, "schema": schema, "default": default, "approvers": list(approvers),
         }  # fmt: skip
@@ -241,8 +243,10 @@ class Ctx:
         return self.now() + ms
 
     def _counted(self, kind: str, name: str, key: str = "") -> str:
-        """The key of what begins now: ``key``, or the part's next."""
+        """The key of what begins now: ``key``, or the part's next. Raises Failure(invalid_request) for a name that is no text."""
         self._body.admit()
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - handlers are not type-checked
+            raise Failure(f"{kind}: a name is a text, not {type(name).__name__}", code="invalid_request")
         part = self._part_now()
         if part.busy:
             raise UsageError(

@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from clew.core.events import EffectFinished, EffectStarted, Event, Noted, RunStarted
 from clew.gate.interceptor import Interceptor
 
 FORKED = "forked"
 """Name of the note that ends the part of a fork that was copied from its parent."""
+
+PAID = "paid"
+"""Field of a copied outcome's payload: ``cost`` and ``usage`` as the parent has them; those of the fact are the fork's own."""
 
 
 class History:
@@ -41,6 +46,9 @@ class History:
         else:
             self._note(fact, event)
             return
+        self._fold(event)
+
+    def _fold(self, event: Event) -> None:
         for name, fold in self._folds.items():
             self._states[name] = fold(self._states.get(name), event)
 
@@ -62,10 +70,19 @@ class History:
             del self._copied[other]
             self._finished.pop(other, None)
             self._started.pop(other, None)
+        self._states = {}
+        for event in sorted((*self._started.values(), *self._finished.values()), key=lambda event: event.at):
+            self._fold(event)
         return True
 
     def finished(self, key: str) -> Event | None:
-        return self._finished.get(key)
+        """As the body was given it; what a fork copied, with what the parent paid."""
+        event = self._finished.get(key)
+        payload: dict[str, Any] = (event.payload if event else None) or {}
+        if event is None or PAID not in payload:
+            return event
+        paid: dict[str, Any] = payload[PAID]
+        return Event(msgspec.structs.replace(event.fact, cost=paid["cost"], usage=paid["usage"]), payload, event.at)
 
     def started(self, key: str) -> Event | None:
         return self._started.get(key)

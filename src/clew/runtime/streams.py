@@ -95,6 +95,8 @@ class _Speech:
             text = self._windows.setdefault(chunk.kind, StreamRedactor()).push(chunk.text, redactor)
             if text:
                 yield msgspec.structs.replace(chunk, text=text)
+        elif chunk.kind == "progress":  # a whole line: no part of a secret is in another chunk
+            yield msgspec.structs.replace(chunk, text=redactor.text(chunk.text))
         else:
             yield chunk
 
@@ -120,8 +122,6 @@ class StreamHub:
             of_run.remove(listener)
             if not of_run:
                 del self._listeners[listener.run]
-            for run, key in [k for k in self._speeches if not self.wanted(k[0])]:
-                del self._speeches[run, key]
 
     def wanted(self, run: str) -> bool:
         """See the port."""
@@ -129,10 +129,9 @@ class StreamHub:
 
     def send(self, chunk: Chunk) -> None:
         """See the port."""
-        listeners = list(self._hearing(chunk.run))
-        if not listeners:
-            return
-        key = chunk.run, chunk.key
+        listeners, key = list(self._hearing(chunk.run)), (chunk.run, chunk.key)
+        if not listeners and key not in self._speeches:
+            return  # one that was heard goes through its window to its end: the next listener may come in the middle of a secret
         if chunk.kind == "reset":
             self._speeches.pop(key, None)
         speech = self._speeches.setdefault(key, _Speech())

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from clew.core.errors import Stopped
+from clew.core.errors import Stopped, described
 
 Job = tuple[Callable[[], Any], asyncio.Future[Any], contextvars.Context]
 
@@ -102,7 +102,7 @@ def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         return
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):
-        future.set_exception(RuntimeError("handler raised StopIteration"))
+    elif isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
+        future.set_exception(RuntimeError(f"handler raised {described(error)}"))
     else:
         future.set_exception(error)

@@ -28,12 +28,15 @@ class AgentFitness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def fitness(workspace: Workspace, workflow: str = "", agent: str = "") -> list[AgentFitness]:
-    """Every agent that something is known of, with each model, by workflow, agent and model; of this tenant."""
+    """Every agent that something is known of, with each model, by workflow, agent and model; of this tenant.
+
+    Of more than ``MAX_ROWS`` bodies the last ones count.
+    """
     where: dict[str, str | int] = {"tenant": workspace.settings.tenant}
     where |= {"workflow": workflow} if workflow else {}
     where |= {"agent": agent} if agent else {}
     tallies: dict[tuple[str, str, str, str], Tally] = {}
-    for row in await workspace.journal.rows("fitness", where, MAX_ROWS):
+    for row in await workspace.journal.rows("fitness", where, MAX_ROWS, newest=True):
         tallies.setdefault((row["workflow"], row["agent"], row["model"], row["deployment"]), Tally()).add(row)
     return [_entry(names, tally) for names, tally in sorted(tallies.items()) if tally.bodies]
 

@@ -19,7 +19,7 @@ from clew.gate.ports.journal import Append, Record
 from clew.manifest.compare import compare
 from clew.manifest.compiled import Plan
 from clew.runtime.host import Debugger, Host, Surroundings
-from clew.runtime.record import FORKED
+from clew.runtime.record import FORKED, PAID
 from clew.service.inspect import check_readable, origin_of
 from clew.service.runs import cancel, new_id, note, world_of
 from clew.service.wiring import Workspace
@@ -148,11 +148,12 @@ def _taken(event: Event, before: Sequence[Record]) -> bool:
 
 
 def _unpaid(event: Event) -> Event:
-    """What an effect cost was paid by the parent, once."""
+    """What an effect cost was paid by the parent, once; its payload keeps it for the body, which counts what it spent."""
     fact = event.fact
     if not isinstance(fact, ev.EffectFinished) or not (fact.cost or fact.usage):
         return event
-    return Event(msgspec.structs.replace(fact, cost="", usage=None), event.payload, event.at)
+    payload: dict[str, Any] = {**(event.payload or {}), PAID: {"cost": fact.cost, "usage": fact.usage}}
+    return Event(msgspec.structs.replace(fact, cost="", usage=None), payload, event.at)
 
 
 def _origin(event: Event, last: Record, world: Surroundings) -> Event:

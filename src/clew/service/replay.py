@@ -24,7 +24,6 @@ from clew.runtime.record import History
 from clew.service.inspect import origin_of
 from clew.service.runs import world_of
 from clew.service.wiring import Workspace
-from clew.tools.driver import spec_of
 
 _FROM_OUTSIDE = frozenset({"timeout", "crashed", "error"})
 """Codes of failures that are not the agent's doing, or name lines of this installation's files."""
@@ -136,8 +135,8 @@ def _expected(machine: Machine, event: Event) -> FinishRun | None:
 async def _recorded(workspace: Workspace, address: str) -> Project:
     """The plan alone: enough to enter agents again, wherever the project's directory is."""
     plan = await workspace.recorded_plan(address)
-    tools = {name: spec_of(name, tool) for name, tool in plan.tools.items()}
-    return Project(plan, address, Handlers(Path()), workspace.threads, tools)
+    handlers = Handlers(Path())
+    return Project(plan, address, handlers, workspace.threads, workspace.tool_specs(plan, handlers))
 
 
 def _entered(machine: Machine, event: Event, plan: Plan, *, handlers: bool) -> RunNode | None:

@@ -14,7 +14,7 @@ from clew.core.errors import Failure
 from clew.manifest.compiled import Plan
 from clew.manifest.problems import Problems
 from clew.manifest.read import read
-from clew.policies.redact import SHORTEST, Redactor
+from clew.policies.redact import Redactor, maskable
 
 logger = logging.getLogger("clew.secrets")
 
@@ -117,11 +117,13 @@ class ProjectSecrets:
         return value
 
     def _learn(self, credential: str, value: str) -> None:
-        if len(value) >= SHORTEST:
+        if maskable(value):
             self._seen.setdefault(value)
         elif credential not in self._warned:
             self._warned.add(credential)
-            logger.warning("credential %s is too short to be masked where it is shown", credential)
+            logger.warning(
+                "credential %s is too short, or a plain word: it is not masked where it is shown", credential
+            )
 
 
 class Learned:

@@ -19,6 +19,9 @@ _ANSWERS = (
     "CREATE INDEX answers_run ON answers(run)",
 )
 
+_MOST = 100
+"""Answers to one request that are looked at, the last ones."""
+
 
 class AnswerIndex:
     """Model effects that were performed here and answered. ``at`` in ms since the epoch.
@@ -56,7 +59,7 @@ class JournalAnswers:
 
     async def candidates(self, tenant: str, digest: str) -> list[Recorded]:
         """See the port."""
-        rows = await self._journal.rows("answers", {"digest": digest, "tenant": tenant})
+        rows = await self._journal.rows("answers", {"digest": digest, "tenant": tenant}, _MOST, newest=True)
         rows.sort(key=lambda row: row["at"], reverse=True)
         return [Recorded(**{name: row[name] for name in Recorded.__struct_fields__}) for row in rows]
 

@@ -57,5 +57,10 @@ class Costs:
             return
         usage = fact.usage or {}
         group = (entry.run, entry.at // DAY_MS, fact.node, fact.agent, fact.kind, fact.name, fact.by)
-        tokens = (min(max(usage.get(name, 0), 0), MOST_TOKENS) for name in SUMS[4:])
+        tokens = (tokens_of(usage, name) for name in SUMS[4:])
         tx.execute(_ADD, (*group, 1, int(fact.tries == 0), int(not fact.cost), to_pico(fact.cost), *tokens))
+
+
+def tokens_of(usage: Mapping[str, int], *names: str) -> int:
+    """Tokens of these kinds together, within bounds."""
+    return sum(min(max(usage.get(name, 0), 0), MOST_TOKENS) for name in names)

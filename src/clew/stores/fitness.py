@@ -9,13 +9,14 @@ import msgspec
 from clew.core.events import EffectFinished, NodeCompleted, NodeFailed, NodeStopped, Noted, RunStarted
 from clew.core.identity import body_key
 from clew.gate.ports.projection import Entry, Tx
+from clew.stores.costs import tokens_of
 from clew.stores.money import to_pico
 
 NOT_THE_AGENTS = frozenset(
     {
         "cancelled", "deadline_exceeded", "budget_exhausted", "interrupted",  # somebody ended it
         "rejected",  # a human refused the node's input, or what a policy asked about
-        "invalid_input", "price_unknown", "no_driver",  # it was not let begin, or not let go on
+        "invalid_input", "price_unknown", "no_driver", "no_credential", "no_adapter",  # it was not let begin, or not let go on
         "crashed", "in_doubt", "driver_error", "journal", "illegal_move",  # the engine's surroundings broke
         "integrity", "non_determinism", "tampered", "erased",  # the record did not hold
     }
@@ -81,8 +82,7 @@ class Fitness:
 
 def _add(entry: Entry, fact: EffectFinished, tx: Tx) -> None:
     key = body_of(fact)
-    usage = fact.usage or {}
-    tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+    tokens = tokens_of(fact.usage or {}, "input_tokens", "output_tokens")
     model, deployment = (fact.name, fact.by) if fact.kind == "model" else ("", "")
     unpriced = fact.kind == "model" and tokens > 0 and not fact.cost
     tx.execute(

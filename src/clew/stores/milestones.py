@@ -17,7 +17,7 @@ _MILESTONES = (
         "CREATE TABLE milestones (run TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, goal TEXT NOT NULL, "
         "title TEXT NOT NULL, done_when TEXT NOT NULL, due INTEGER, state TEXT NOT NULL, planned INTEGER NOT NULL, "
         "started INTEGER, ended INTEGER, note TEXT NOT NULL, task TEXT NOT NULL, node TEXT NOT NULL, "
-        "agent TEXT NOT NULL, alerted INTEGER)"
+        "agent TEXT NOT NULL, alerted INTEGER, key TEXT NOT NULL)"
     ),
     "CREATE UNIQUE INDEX milestones_id ON milestones(run, id)",
 )
@@ -28,7 +28,7 @@ class MilestoneList:
     ``started``, ``ended`` (done or dropped) and ``alerted`` (found late) in ms since the epoch. Content: an erasure takes it."""
 
     name = "milestones"
-    version = 1
+    version = 2
     lazy = False
     facts = (EffectFinished, Noted)
     tables: Mapping[str, tuple[str, ...]] = MappingProxyType({"milestones": _MILESTONES})
@@ -49,11 +49,13 @@ class MilestoneList:
 
 
 def _plan(entry: Entry, fact: EffectFinished, plan: Plan, tx: Tx) -> None:
+    # a key is recorded again only where a fork went another way than its parent: what was copied does not hold
+    tx.execute("DELETE FROM milestones WHERE run = ? AND key = ?", (entry.run, fact.key))
     for one in plan.milestones:
         tx.execute(
-            "INSERT OR IGNORE INTO milestones VALUES (?, ?, ?, ?, ?, ?, ?, 'planned', ?, NULL, NULL, '', ?, ?, ?, NULL)",
+            "INSERT OR IGNORE INTO milestones VALUES (?, ?, ?, ?, ?, ?, ?, 'planned', ?, NULL, NULL, '', ?, ?, ?, NULL, ?)",
             (entry.run, entry.seq, one.id, plan.goal, one.title, one.done_when, one.due(entry.at), entry.at,
-             fact.task, fact.node, fact.agent),
+             fact.task, fact.node, fact.agent, fact.key),
         )  # fmt: skip
 
 

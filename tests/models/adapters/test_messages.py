@@ -176,3 +176,35 @@ def test_what_was_not_asked_for_is_refused():
 def test_an_end_that_the_library_has_no_word_for_is_an_error():
     response = theirs.ModelResponse(parts=[theirs.TextPart("x")], provider_details={"finish_reason": "OTHER"})
     assert answer_of(response).finish == "error"
+
+
+def test_half_characters_of_an_answer_are_joined_or_replaced():
+    response = theirs.ModelResponse(
+        parts=[
+            theirs.ThinkingPart("\ud83d\ude00"),
+            theirs.TextPart("bad \ud800 half"),
+            theirs.ToolCallPart("t\udfff", '{"a": "\ud800"}', "c\ud800"),
+        ],
+        model_name="m\ud800",
+        provider_response_id="r\ud800",
+        finish_reason="stop",
+        provider_details={"refusal": "no\ud800"},
+    )
+    answer = answer_of(response)
+    assert written_down(answer) == answer
+    assert answer.parts == (
+        Reasoning("😀"),
+        Text("bad \ufffd half"),
+        ToolCall(id="c\ufffd", name="t\ufffd", arguments={"a": "\ufffd"}),
+        Text("no\ufffd"),
+    )
+
+
+async def test_what_a_failed_call_says_is_not_wrapped_twice(asker, ask_of):
+    told = {"code": "not_found", "message": 'no "x"'}
+    said = Message("assistant", (ToolCall(id="c1", name="lookup", arguments={"id": 1}),))
+    result = Message("tool", (ToolResponse("c1", "lookup", {"error": told}, error=True),))
+    async with FakeProvider(Step(text="done")) as fake:
+        request = ask_of()
+        await asker("chat", fake).ask(ask_of(messages=(*request.messages, said, result)))
+    assert msgspec.json.decode(fake.seen[-1].body["messages"][-1]["content"]) == {"error": told}

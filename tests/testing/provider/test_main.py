@@ -36,3 +36,18 @@ async def test_a_process_of_its_own(call, tmp_path, name):
     assert said == (["from m"] * 2 if name.endswith(".py") else ["from a list"] * 2)
     assert [json.loads(line)["number"] for line in log.read_text().splitlines()] == [1, 2]
     assert (server.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("script", [None, "[{}", '{"text": "x"}'])
+async def test_what_cannot_be_served_is_said_without_a_traceback(tmp_path, script):
+    file = tmp_path / "script.json"
+    if script is not None:
+        file.write_text(script)
+    options = ["--script", str(file), "--port-file", str(tmp_path / "port")]
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "clew.testing.provider", *options, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await server.communicate()
+    assert server.returncode == 2
+    assert b"error: " in said
+    assert b"Traceback" not in said

@@ -155,3 +155,10 @@ async def test_calls_have_ids_of_their_own(call):
         calls = [(await call(fake.port, "chat")).json["choices"][0]["message"]["tool_calls"] for _ in range(2)]
     assert [[one["id"] for one in reply] for reply in calls] == [["call_1_0", "given"], ["call_2_0", "given"]]
     assert calls[0][1]["function"]["arguments"] == "{broken"
+
+
+async def test_it_listens_where_it_is_told():
+    async with FakeProvider(Step(text="x")) as fake:
+        port = fake.port
+    async with FakeProvider(Step(text="x"), port=port) as again:
+        assert again.port == port

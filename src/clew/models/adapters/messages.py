@@ -5,7 +5,7 @@ to a text or a tool call, a ``Reasoning`` without content stands before that par
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from pydantic_ai import messages as theirs
@@ -51,10 +51,20 @@ def _asked(message: Message) -> Iterator[theirs.ModelRequestPart]:
         return
     for part in message.parts:
         if isinstance(part, ToolResponse):
-            outcome = "failed" if part.error else "success"
-            yield theirs.ToolReturnPart(part.name, part.response, part.id, outcome=outcome)
+            yield _result(part)
     if texts:
         yield theirs.UserPromptPart(texts[0] if len(texts) == 1 else texts)
+
+
+def _result(part: ToolResponse) -> theirs.ToolReturnPart:
+    """The library puts ``{"error": …}`` around what failed; only where it is to be tried again it leaves JSON within as JSON."""
+    if not part.error:
+        return theirs.ToolReturnPart(part.name, part.response, part.id)
+    told = part.response
+    if isinstance(told, dict):
+        fields = cast("dict[str, Any]", told)
+        told = fields["error"] if fields.keys() == {"error"} else fields
+    return theirs.ToolReturnPart(part.name, told, part.id, outcome="retried")
 
 
 def _answer_back(parts: Sequence[Part]) -> theirs.ModelResponse:
@@ -102,25 +112,30 @@ def answer_of(response: theirs.ModelResponse) -> ModelAnswer:
     details = response.provider_details or {}
     parts = [ours for part in response.parts for ours in _parts(part, response.canonical_system)]
     if refusal := details.get("refusal"):
-        parts.append(Text(str(refusal)))
+        parts.append(Text(_unicode(str(refusal))))
     finish: Finish = response.finish_reason or ("error" if details.get("finish_reason") else "stop")
     if finish == "stop" and any(isinstance(part, ToolCall) for part in parts):
         finish = "tool_call"
     return ModelAnswer(
-        parts=tuple(parts), finish=finish, model=response.model_name or "", id=response.provider_response_id or ""
+        parts=tuple(parts),
+        finish=finish,
+        model=_unicode(response.model_name or ""),
+        id=_unicode(response.provider_response_id or ""),
     )
 
 
 def _parts(part: theirs.ModelResponsePart, system: str | None) -> Iterator[Part]:
     match part:
         case theirs.ThinkingPart():
-            yield Reasoning(part.content, opaque=_opaque(part, system))
+            yield Reasoning(_unicode(part.content), opaque=_opaque(part, system))
         case theirs.TextPart():
             yield from _carrier(part, "text", system)
-            yield Text(part.content)
+            yield Text(_unicode(part.content))
         case theirs.ToolCallPart():
             yield from _carrier(part, "tool_call", system)
-            yield ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=_arguments(part.args))
+            yield ToolCall(
+                id=_unicode(part.tool_call_id), name=_unicode(part.tool_name), arguments=_arguments(part.args)
+            )
         case _:
             raise Failure(f"the answer holds a part that was not asked for: {part.part_kind}", code="bad_answer")
 
@@ -145,10 +160,20 @@ def _arguments(given: Any) -> Any:
     """An object, also where the provider gave its text; any other text as it is."""
     if not isinstance(given, str):
         return given or {}
+    given = _unicode(given)
     try:
         return msgspec.json.decode(given or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         return given
+
+
+def _unicode(text: str) -> str:
+    """``text`` without lone surrogates, which JSON can say and nothing can store; halves that belong together are joined."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def usage_of(usage: RequestUsage) -> Usage:

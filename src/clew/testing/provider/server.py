@@ -38,18 +38,24 @@ ENDINGS: dict[str, Api] = {
 class FakeProvider:
     """Answers each request with the next of ``steps``, or with what a function says of it; 400 when the script is over.
 
-    ``repeat``: begin again instead. ``seen`` holds every request; ``log``: they are appended there as JSON lines, on disk
-    before they are answered. Nothing is kept back from either: use invented keys.
+    ``repeat``: begin again instead. ``port``: 0 for any that is free. ``seen`` holds every request; ``log``: they are appended
+    there as JSON lines, on disk before they are answered. Nothing is kept back from either: use invented keys.
     """
 
     def __init__(
-        self, *steps: Step, script: Script | None = None, repeat: bool = False, log: Path | None = None
+        self,
+        *steps: Step,
+        script: Script | None = None,
+        repeat: bool = False,
+        log: Path | None = None,
+        port: int = 0,
     ) -> None:
         self.seen: list[Seen] = []
         self._steps: Sequence[Step] = steps
         self._script = script
         self._repeat = repeat
         self._log = log
+        self._port = port
         self._released = asyncio.Event()
         self._changed = asyncio.Condition()
         self._closing = asyncio.Event()
@@ -57,7 +63,7 @@ class FakeProvider:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
