@@ -31,7 +31,7 @@ demo: .venv/.run  ## run the main job on a real, small, buggy package; no key, n
 
 test: .venv/.dev  ## every test, with coverage of the quick ones
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run --rcfile=pyproject.toml -m pytest -q -m "not slow and not chaos"
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(PYTEST) -q -n 2 --dist loadgroup -m "not slow and not chaos"
 	@$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90 --skip-covered --skip-empty
 	$(BIN)/coverage report --fail-under=100 --include='src/clew/core/*,src/clew/gate/*' --skip-covered
@@ -54,6 +54,7 @@ bench: .venv/.dev  ## the engine beside its peers, where they are installed
 	$(BIN)/python bench/engine.py
 	$(BIN)/python bench/agent.py
 	$(BIN)/python bench/gateway.py
+	$(BIN)/python bench/sandbox.py
 
 docs: .venv/.dev  ## generated references, made anew
 	$(BIN)/python -m clew.cli.docs

@@ -19,6 +19,9 @@ from clew.service.settings import MEMORY, Settings
 from clew.testing import ManualClock, write_project
 from clew.testing.graphs import edges_of
 
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ.pop("COVERAGE_PROCESS_START", None)  # this worker is measured by now; the processes of its tests are not
+
 
 class World(ModuleType):
     """What handlers of a test import as ``world``: the list ``did`` of side effects, and whatever the test puts there."""

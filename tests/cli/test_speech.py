@@ -40,6 +40,13 @@ def test_the_last_lines_are_shown_wrapped_at_words(said):
     assert said([]) == said([chunk("x")], width=0) == said([chunk("x")], task="0.1") == []
 
 
+def test_the_latest_progress_of_a_tool_is_shown(said):
+    half = Chunk(run="r1", task="0", node="a", key="k", kind="progress", text="two of four", fraction=0.5)
+    assert said([chunk("one of four", kind="progress"), half]) == ["50% two of four"]
+    assert said([half, chunk("nearly", kind="progress")]) == ["nearly"]
+    assert said([half, chunk(kind="end")]) == []
+
+
 def test_what_could_steer_the_terminal_is_made_visible(said):
     assert said([chunk("\x1b[31mred\x07")]) == [r"\x1b[31mred\x07"]
 

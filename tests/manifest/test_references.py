@@ -11,7 +11,8 @@ EVERYTHING: dict[str, str | bytes] = {
     "provider_credentials.yaml": "- {id: k, auth: {source: file, file_path: /run/key}}\n",
     "models.json": '{"fast": {"use": ["local/small"]}}',
     "agents.yaml": "- {id: a, model: fast, fallbacks: [az/gpt], tools: [t, m], limits: {cost: '0.10', time: 5m}}\n",
-    "tools.yaml": "- {id: t, type: builtin, permissions: {root: data/}}\n- {id: m, server: {command: [srv], credential: k}}\n",
+    "tools.yaml": "- {id: t, type: builtin, permissions: {root: data/}}\n"
+    "- {id: m, inputs: {type: object}, server: {command: [srv], credential: k, credential_env: K}}\n",
     "memory.yaml": "task_store: {backend: postgres, credential: k}\ncontext_profiles: [{id: p, sources: [{store: session}]}]\n",
     "policy.yaml": "rules:\n  - {target: tool, target_id: t, action: deny, reason: no}\n"
     "  - {target: context, target_id: global, action: allow}\n  - {target: model, target_id: fast, action: allow}\n"
@@ -35,7 +36,7 @@ def test_every_section_in_a_file_of_its_own(write: Write, workflow: str) -> None
     assert set(plan.sections) == {Path(name).stem for name in EVERYTHING} - {"handlers", "agents", "tools"}
     assert plan.agents["a"].limits.cost == "0.1"
     assert plan.tools["m"].type == "mcp"
-    assert plan.tools["m"].server == {"command": ["srv"], "credential": "k"}
+    assert plan.tools["m"].server == {"command": ["srv"], "credential": "k", "credential_env": "K"}
 
 
 def test_models_without_any_section_to_name_them(write: Write, workflow: str, handlers: str) -> None:

@@ -64,11 +64,19 @@ async def test_runs_survive_on_disk(tmp_path, solo):
     await second.close()
 
 
-async def test_a_tool_that_nobody_performs_is_refused_at_once(solo):
+async def test_a_tool_of_a_server_starts_nothing_before_it_is_called(solo):
     engine = solo(ECHO)
-    plan = msgspec.structs.replace(engine.plan, tools={"remote": ToolPlan(type="mcp")})
-    with pytest.raises(UsageError, match="tool 'remote': no driver for 'mcp'"):
-        await engine.workspace.world(plan, engine.directory)
+    plan = msgspec.structs.replace(
+        engine.plan, tools={"it.add": ToolPlan(type="mcp", server={"command": ["/none"]}, name="add")}
+    )
+    world = await engine.workspace.world(plan, engine.directory)
+    spec = world.project.tools["it.add"]
+    assert (spec.repeat_safe, spec.mutates, spec.permissions.network, spec.permissions.shell) == (
+        False,
+        True,
+        True,
+        True,
+    )
 
 
 async def test_builtin_and_handler_tools(solo):

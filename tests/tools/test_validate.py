@@ -2,10 +2,11 @@ import os
 
 import pytest
 
-from clew.core.errors import Failure, NotFound
+from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.tool import Permissions
 from clew.gate.schema import Validator
-from clew.tools.builtin import BUILTINS, builtin
+from clew.manifest.compiled import ToolPlan
+from clew.tools.builtin import BUILTINS, CONFIGURED, EXECUTING, builtin
 from clew.tools.validate import confine
 
 SCHEMA = {
@@ -79,6 +80,18 @@ def test_every_builtin_describes_itself(name):
     for schema in (spec.inputs, spec.outputs):
         Validator(schema)
     assert spec.inputs["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGURED | EXECUTING))
+def test_every_configured_builtin_describes_itself(name):
+    spec = builtin(name).spec
+    assert spec.id == name
+    assert len(spec.description) > 100
+    for schema in (spec.inputs, spec.outputs):
+        Validator(schema)
+    assert spec.inputs["additionalProperties"] is False
+    with pytest.raises(UsageError, match=f"{name}.*config.*nonsense"):
+        builtin(name, ToolPlan(type="builtin", config={"nonsense": 1}))
 
 
 def test_unknown_builtin():

@@ -1,5 +1,6 @@
-"""What models say while they speak, as far as a terminal shows it: the last lines of each answer that is under way."""
+"""What models say and how far tools are, as far as a terminal shows it: the last lines of each that is under way."""
 
+import msgspec
 from rich.text import Text
 
 from clew.cli.failures import printable
@@ -24,7 +25,10 @@ class Speech:
         if not chunk.key:
             self._answers.clear()
         before = self._answers.pop(chunk.key, None)
-        if chunk.kind in ("text", "reasoning"):
+        if chunk.kind == "progress":
+            part = "" if chunk.fraction is None else f"{chunk.fraction:.0%} "
+            self._answers[chunk.key] = msgspec.structs.replace(chunk, text=part + chunk.text)
+        elif chunk.kind in ("text", "reasoning"):
             text = (before.text if before is not None and before.kind == chunk.kind else "") + chunk.text
             text = text if len(text) <= _KEPT else text[-(_KEPT // 2) :]
             self._answers[chunk.key] = Chunk(

@@ -19,6 +19,7 @@ from clew.manifest.compiled import (
 from clew.manifest.models.agents import Agent, LimitsModel, Tool
 from clew.manifest.models.project import SECTIONS, Project
 from clew.manifest.models.workflow import ApprovalModel, NodeModel, RetryModel
+from clew.manifest.pins import Pin, names_of
 from clew.manifest.problems import Path
 from clew.manifest.quantities import dollars, milliseconds
 
@@ -35,6 +36,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     handlers: dict[str, str]
     files: dict[str, str]
     engine: str
+    pins: dict[str, Pin] = {}
 
 
 def graph_of(project: Project) -> Graph:
@@ -59,7 +61,11 @@ def compile_plan(parts: Parts) -> Plan:
             node.id: _node_plan(node, parts.texts.get(("workflow", "nodes", index, "instructions")), project)
             for index, node in enumerate(project.workflow.nodes)
         },
-        tools={tool.id: _tool_plan(tool, parts.schemas) for tool in project.tools},
+        tools={
+            name: _pinned(_tool_plan(tool, parts.schemas), named, parts.pins.get(name))
+            for tool in project.tools
+            for name, named, _ in names_of(tool)
+        },
         agents={
             agent.id: _agent_plan(agent, parts.texts.get(("agents", index, "instructions")))
             for index, agent in enumerate(project.agents)
@@ -187,6 +193,16 @@ def _tool_plan(tool: Tool, schemas: dict[str, Any]) -> ToolPlan:
         timeout_ms=_timeout(tool.timeout),
         config=tool.config or {},
     )
+
+
+def _pinned(plan: ToolPlan, name: str, pin: Pin | None) -> ToolPlan:
+    if plan.type != "mcp":
+        return plan
+    plan = msgspec.structs.replace(plan, name=name)
+    if pin is None:
+        return plan
+    described = plan.description or pin.description
+    return msgspec.structs.replace(plan, pin=pin.pin, description=described, inputs=pin.inputs, outputs=pin.outputs)
 
 
 def _schema(wanted: str | dict[str, Any] | None, schemas: dict[str, Any], inline: str) -> Any:

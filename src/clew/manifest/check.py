@@ -12,6 +12,7 @@ from clew.manifest.handlers import Handlers
 from clew.manifest.kinds import fields_of, placeholder
 from clew.manifest.models.project import SECTIONS, Project
 from clew.manifest.node_check import check_nodes, positive
+from clew.manifest.pins import Pin, check_pins
 from clew.manifest.problems import Mark, Path, Problems
 from clew.manifest.references import check_references
 from clew.manifest.schemas import Schemas
@@ -30,6 +31,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     schemas: dict[str, Any]
     handlers: dict[str, str]
     files: dict[str, str]
+    pins: dict[str, Pin] = {}
 
 
 def examine(path: str | FilePath) -> Checked:
@@ -66,6 +68,7 @@ def examine(path: str | FilePath) -> Checked:
     check_references(context)
     _times(context)
     _bodies(context, handlers, schemas)
+    pins = check_pins(context)
     return Checked(
         project=project,
         problems=problems,
@@ -73,6 +76,7 @@ def examine(path: str | FilePath) -> Checked:
         schemas=schemas.contents,
         handlers=dict(sorted(handlers.digests.items())),
         files=dict(sorted(sources.digests.items())),
+        pins=pins,
     )
 
 

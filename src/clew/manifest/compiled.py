@@ -63,12 +63,18 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared tool. ``inputs`` and ``outputs`` are JSON Schemas; ``server`` names the MCP server of an ``mcp`` tool."""
+    """A declared tool. ``inputs`` and ``outputs`` are JSON Schemas.
+
+    ``server``: the MCP server of an ``mcp`` tool, which calls it ``name``; where the project does not describe the tool itself,
+    the description and schemas are those that were pinned, and ``pin`` is the SHA-256 that the server's must have.
+    """
 
     type: ToolType
     description: str | None = None
     handler: str | None = None
     server: dict[str, Any] | None = None
+    name: str | None = None
+    pin: str | None = None
     inputs: dict[str, Any] | None = None
     outputs: dict[str, Any] | None = None
     capabilities: tuple[str, ...] = ()

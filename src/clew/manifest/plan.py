@@ -49,5 +49,6 @@ def load(path: str | Path) -> Plan:
             handlers=checked.handlers,
             files=checked.files,
             engine=__version__,
+            pins=checked.pins,
         )
     )

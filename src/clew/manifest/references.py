@@ -5,7 +5,8 @@ from typing import Any
 from clew.manifest.context import Context
 from clew.manifest.gateway_check import check_credential, check_gateway, check_model
 from clew.manifest.kinds import fields_of
-from clew.manifest.models.agents import Agent, Tool
+from clew.manifest.models.agents import Agent, McpServer, Tool
+from clew.manifest.pins import names_of, tool_ids
 from clew.manifest.problems import Path, shown
 
 BUILT_IN_CONTEXTS = ("none", "global")
@@ -38,7 +39,7 @@ def _each(context: Context, path: Path, names: list[str] | None, known: list[str
 
 def _tool_names(context: Context, path: Path, names: list[str] | None) -> None:
     if context.knows("tools"):
-        _each(context, path, names, [tool.id for tool in context.project.tools], "a tool of the tools section")
+        _each(context, path, names, tool_ids(context.project.tools), "a tool of the tools section")
 
 
 def _nodes(context: Context) -> None:
@@ -124,14 +125,46 @@ def _tools(context: Context) -> None:
             message = "the type is missing: write type: builtin, or a handler"
             context.report(path, "missing_key", message)
         if tool.server is not None and kind == "mcp":
-            if (tool.server.command is None) == (tool.server.url is None):
-                found = "neither" if tool.server.url is None else "both"
-                context.report((*path, "server"), "value", f'found {found}, expected either "command" or "url"')
-            check_credential(context, (*path, "server", "credential"), tool.server.credential)
+            _server(context, (*path, "server"), tool.server)
+        _mcp(context, path, tool, kind)
         root = tool.permissions.root if tool.permissions is not None else None
         where = (*path, "permissions", "root")
         if root is not None and context.sound(where) and not _confined(context, root):
             context.report(where, "outside", f"{shown(root)} leads out of the project directory")
+
+
+def _server(context: Context, path: Path, server: McpServer) -> None:
+    if (server.command is None) == (server.url is None):
+        found = "neither" if server.url is None else "both"
+        context.report(path, "value", f'found {found}, expected either "command" or "url"')
+        return
+    check_credential(context, (*path, "credential"), server.credential)
+    if server.url is not None:
+        if not server.url.startswith(("https://", "http://")):
+            context.report((*path, "url"), "value", f"found {shown(server.url)}, expected https:// or http://")
+        for field in ("env", "credential_env"):
+            if getattr(server, field) is not None:
+                context.misplaced((*path, field), "only a server that is a command may have it")
+    elif (server.credential is None) != (server.credential_env is None):
+        given, missing = ("credential", "credential_env") if server.credential else ("credential_env", "credential")
+        context.report(
+            path, "missing_key", f"the key {shown(missing)} is missing: a command has it with {shown(given)}"
+        )
+
+
+def _mcp(context: Context, path: Path, tool: Tool, kind: str) -> None:
+    for field in ("name", "tools"):
+        if getattr(tool, field) is not None and kind != "mcp":
+            context.misplaced((*path, field), f"only a tool of type mcp may have it; this one is {kind}")
+    if tool.tools is None or kind != "mcp":
+        return
+    for field in ("name", "description", "inputs", "outputs"):
+        if getattr(tool, field) is not None:
+            context.misplaced((*path, field), "it is for one tool, and this entry has several")
+    others = tool_ids([other for other in context.project.tools if other is not tool])
+    for index, (name, named, below) in enumerate(names_of(tool)):
+        if name in others or named in tool.tools[:index]:
+            context.report((*path, *below), "duplicate_id", f"the tool {shown(name)} is given twice")
 
 
 def _confined(context: Context, relative: str) -> bool:
@@ -161,7 +194,7 @@ def _policy(context: Context) -> None:
     if project.policy is None:
         return
     known: dict[str, tuple[str, list[str]]] = {
-        "tool": ("tools", [tool.id for tool in project.tools]),
+        "tool": ("tools", tool_ids(project.tools)),
         "node": ("workflow", [node.id for node in project.workflow.nodes]),
         "context": ("memory", [*BUILT_IN_CONTEXTS, *(_profiles(context) or ())]),
     }

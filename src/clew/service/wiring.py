@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.journal import Blobs, Journal
 from clew.gate.ports.model import ModelClient
-from clew.gate.ports.tool import Tool
+from clew.gate.ports.tool import Tool, ToolSpec
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.models.adapters import client_of
@@ -33,9 +34,10 @@ from clew.runtime.project import Project
 from clew.runtime.scheduler import Scheduler
 from clew.runtime.streams import StreamHub
 from clew.runtime.threads import Threads
+from clew.sandbox import languages
 from clew.sandbox.default import default
 from clew.service.milestones import Alerts
-from clew.service.secrets import Learned
+from clew.service.secrets import Learned, ProjectSecrets
 from clew.service.settings import Settings
 from clew.stores.answers import JournalAnswers
 from clew.stores.memory.journal import MemoryJournal
@@ -45,6 +47,7 @@ from clew.stores.sqlite.journal import SqliteJournal
 from clew.telemetry import tracer
 from clew.tools.builtin import builtin
 from clew.tools.driver import HandlerTool, ToolDriver, spec_of
+from clew.tools.mcp import McpServers
 
 _plans = msgspec.json.Decoder(Plan)
 
@@ -73,18 +76,22 @@ class Workspace:
         self._secrets = Learned(settings.redact_fields, settings.redact_prefixes)
         self.streams = StreamHub(lambda: self.redactor)
         self._gateways: list[Gateway] = []
+        self._servers: list[McpServers] = []
         self._worlds: dict[tuple[str, str], Surroundings] = {}
         self._addresses: dict[int, tuple[Plan, str]] = {}
         """By identity, with the plan itself, so that the identity stays its own."""
 
     async def close(self) -> None:
-        await self.scheduler.close()
-        if self.tracer is not None:
-            await self.tracer.close()
-        for gateway in self._gateways:
-            await gateway.close()
-        await self.journal.close()
-        self.threads.close()
+        async with AsyncExitStack() as stack:  # whatever one of them raises, the others are closed too
+            stack.callback(self.threads.close)
+            stack.push_async_callback(self.journal.close)
+            for gateway in self._gateways:
+                stack.push_async_callback(gateway.close)
+            for servers in self._servers:
+                stack.push_async_callback(servers.close)
+            if self.tracer is not None:
+                stack.push_async_callback(self.tracer.close)
+            stack.push_async_callback(self.scheduler.close)
 
     # -- projects and plans ------------------------------------------------------------------------------------
 
@@ -114,7 +121,9 @@ class Workspace:
             if self.tracer is not None:
                 self.tracer.know(address, plan)
             handlers = Handlers(directory)
-            tools = project_tools(plan, handlers, self.threads)
+            servers = McpServers(directory, self._secrets.of(plan, directory), self.clock)
+            self._servers.append(servers)
+            tools = project_tools(plan, handlers, self.threads, servers)
             specs = {name: tool.spec for name, tool in tools.items()}
             credentials = Credentials(self._secrets.of(plan, directory))
             project = Project(plan, address, handlers, self.threads, specs, mask=credentials.clean)
@@ -130,6 +139,11 @@ class Workspace:
             )
         return self._worlds[key]
 
+    def tool_specs(self, plan: Plan, handlers: Handlers) -> dict[str, ToolSpec]:
+        """What the gate must know of the plan's tools, where none of them is called."""
+        servers = McpServers(handlers.project, ProjectSecrets(plan, handlers.project), self.clock)
+        return {name: tool.spec for name, tool in project_tools(plan, handlers, self.threads, servers).items()}
+
     def _drivers(self, project: Project, catalog: Catalog, tools: dict[str, Tool]) -> dict[str, Driver]:
         """By the kind of effect that they perform."""
         drivers: dict[str, Driver] = {}
@@ -138,7 +152,10 @@ class Workspace:
             self._gateways.append(gateway)
             drivers["model"] = gateway
         if tools:
-            drivers["tool"] = ToolDriver(project.plan, project.directory, tools, default())
+            known = self._secrets.of(project.plan, project.directory)
+            drivers["tool"] = ToolDriver(
+                project.plan, project.directory, tools, default(), streams=self.streams, secrets=known
+            )
         if any(agent.pool for agent in project.plan.agents.values()):
             drivers["selection"] = Selector(self.journal)
         return drivers
@@ -177,16 +194,20 @@ def open_journal(settings: Settings, clock: Clock, *, create: bool) -> tuple[Jou
     return sqlite, sqlite.blobs
 
 
-def project_tools(plan: Plan, handlers: Handlers, threads: Threads) -> dict[str, Tool]:
-    """The plan's tools, ready to be called. Raises UsageError for kinds that no driver is here for."""
+def project_tools(plan: Plan, handlers: Handlers, threads: Threads, servers: McpServers) -> dict[str, Tool]:
+    """The plan's tools, ready to be called."""
     tools: dict[str, Tool] = {}
     for name, tool in plan.tools.items():
         if tool.type == "builtin":
-            tools[name] = builtin(name)
+            tools[name] = builtin(name, tool, languages)
         elif tool.type == "handler":
-            tools[name] = HandlerTool(spec_of(name, tool), partial(handlers.get, tool.handler or ""), threads.run)
+            load = partial(handlers.get, tool.handler or "")
+            tools[name] = HandlerTool(spec_of(name, tool), load, threads.run, threads.interrupt)
         else:
-            raise UsageError(f"tool {name!r}: no driver for {tool.type!r} tools is installed")
+            repeat = tool.repeat_safe or tool.on_in_doubt == "retry"
+            tools[name] = servers.tool(
+                spec_of(name, tool), tool.server or {}, tool.name or name, pin=tool.pin, repeat=repeat
+            )
     return tools
 
 

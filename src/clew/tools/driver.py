@@ -1,7 +1,7 @@
 """The tool driver: the plan's tools behind the gate's ``tool`` effects. Arguments are checked before a tool sees them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,71 +9,106 @@ from clew.core.codec import plain
 from clew.core.errors import Failure
 from clew.gate.effect import Effect
 from clew.gate.ports.sandbox import SandboxBackend
-from clew.gate.ports.tool import Permissions, Tool, ToolContext, ToolSpec
+from clew.gate.ports.secrets import Secrets
+from clew.gate.ports.stream import Streams
+from clew.gate.ports.tool import Permissions, Tool, ToolContext, ToolSpec, no_progress
 from clew.gate.schema import Validator
 from clew.manifest.compiled import Plan, ToolPlan
-from clew.tools.builtin import builtin
+from clew.tools.progress import Report
 
-InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+InThread = Callable[[Callable[[], Any]], "asyncio.Future[Any]"]
+Interrupt = Callable[["asyncio.Future[Any]"], None]
+
+
+def _leave(future: "asyncio.Future[Any]") -> None:
+    """The thread of a call that was cancelled runs to its end."""
 
 
 class HandlerTool:
-    """A function of the project as a tool: ``fn(args, context)``, async or not."""
+    """A function of the project: ``fn(args, context)``, in a thread unless it is async. ``interrupt`` stops such a thread."""
 
     def __init__(
-        self, spec: ToolSpec, load: Callable[[], tuple[Callable[..., Any], bool]], in_thread: InThread
+        self,
+        spec: ToolSpec,
+        load: Callable[[], tuple[Callable[..., Any], bool]],
+        in_thread: InThread,
+        interrupt: Interrupt = _leave,
     ) -> None:
         self.spec = spec
-        self._load, self._in_thread = load, in_thread
+        self._load, self._in_thread, self._interrupt = load, in_thread, interrupt
 
     async def call(self, args: dict[str, Any], context: ToolContext) -> Any:
         fn, asynchronous = self._load()
         if asynchronous:
             return await fn(args, context)
-        return await self._in_thread(lambda: fn(args, context))
+        running = self._in_thread(lambda: fn(args, context))
+        try:
+            return await running
+        except asyncio.CancelledError:
+            self._interrupt(running)
+            raise
 
 
 class ToolDriver:
-    """Performs ``tool`` effects. ``specs`` are what the plan's tools need and allow."""
+    """Performs ``tool`` effects. ``streams``: where progress is told; ``secrets``: what tools may present elsewhere."""
 
-    def __init__(self, plan: Plan, project: Path, tools: Mapping[str, Tool], sandbox: SandboxBackend | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        project: Path,
+        tools: Mapping[str, Tool],
+        sandbox: SandboxBackend | None,
+        *,
+        streams: Streams | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
         self._plan, self._project, self._sandbox = plan, project, sandbox
-        self._tools = tools
+        self._tools, self._streams, self._secrets = tools, streams, secrets
         self._inputs = {name: Validator(tool.spec.inputs) for name, tool in tools.items()}
         self._outputs = {
             name: Validator(tool.spec.outputs) for name, tool in tools.items() if tool.spec.outputs is not None
         }
 
     async def perform(self, effect: Effect) -> Any:
-        """Raises Failure with the tool's code, ``invalid_arguments``, or ``tool_timeout``."""
-        tool, plan = self._tools[effect.name], self._plan.tools[effect.name]
+        """Raises Failure with the tool's code, ``invalid_arguments``, or ``tool_timeout``. Cancelling ends what the tool does."""
+        tool = self._tools[effect.name]
         self._inputs[effect.name].check(effect.request, what=f"arguments of {effect.name}")
-        root = self._project / (tool.spec.permissions.root or ".")
-        context = ToolContext(
-            project_dir=self._project, root=root, sandbox=self._sandbox, idempotency_key=effect.outward_key
-        )
+        report = Report(self._streams, effect) if self._streams is not None else None
         try:
-            async with asyncio.timeout(plan.timeout_ms / 1000):
-                output = plain(await tool.call(effect.request, context))
-        except TimeoutError:
-            raise Failure(f"tool {effect.name!r} took longer than {plan.timeout_ms} ms", code="tool_timeout") from None
+            output = await self._call(tool, effect, report)
+        finally:
+            if report is not None:
+                report.end()
         if effect.name in self._outputs:
             self._outputs[effect.name].check(output, code="invalid_tool_output", what=f"output of {effect.name}")
         return output
 
+    async def _call(self, tool: Tool, effect: Effect, report: Report | None) -> Any:
+        plan = self._plan.tools[effect.name]
+        context = ToolContext(
+            project_dir=self._project,
+            root=self._project / (plan.permissions.root or tool.spec.permissions.root or "."),
+            sandbox=self._sandbox,
+            secrets=self._secrets,
+            progress=report or no_progress,
+            idempotency_key=effect.outward_key,
+        )
+        limit = asyncio.timeout(plan.timeout_ms / 1000)
+        try:
+            async with limit:
+                return plain(await tool.call(effect.request, context))
+        except TimeoutError as error:
+            if limit.expired():
+                message = f"tool {effect.name!r} took longer than {plan.timeout_ms} ms"
+                raise Failure(message, code="tool_timeout", hint="ask for less, or raise the tool's timeout") from None
+            raise Failure(f"tool {effect.name!r}: {error or 'timed out'}", code="timeout") from None
+
 
 def spec_of(name: str, plan: ToolPlan) -> ToolSpec:
-    """What the gate must know of a declared tool."""
+    """What the gate must know of a tool that is told by its declaration alone."""
     permissions = Permissions(
         root=plan.permissions.root, network=plan.permissions.network, shell=plan.permissions.shell
     )
-    if plan.type == "builtin":
-        inner = builtin(name).spec
-        return ToolSpec(
-            id=name, description=plan.description or inner.description, inputs=inner.inputs, outputs=inner.outputs,
-            permissions=permissions if plan.permissions.root is not None else inner.permissions,
-            risk=inner.risk, repeat_safe=inner.repeat_safe, mutates=inner.mutates,
-        )  # fmt: skip
     return ToolSpec(
         id=name, description=plan.description or "", inputs=plan.inputs or {"type": "object"}, outputs=plan.outputs,
         permissions=permissions, risk=plan.risk, repeat_safe=plan.repeat_safe, mutates=not plan.repeat_safe,

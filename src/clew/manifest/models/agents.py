@@ -82,8 +82,12 @@ class McpServer(Section):
     """Program and arguments of a server over standard input and output."""
     url: FilledText | None = None
     """Address of a server over HTTP."""
+    env: dict[str, str] | None = None
+    """Environment of a command, besides PATH, HOME, LANG, TMPDIR and TZ; no secrets."""
     credential: DottedName | None = None
-    """Credential to present."""
+    """Credential to present: over HTTP as a bearer token, to a command in ``credential_env``."""
+    credential_env: FilledText | None = None
+    """Environment variable of a command that holds the credential."""
 
 
 class Tool(Section):
@@ -99,6 +103,10 @@ class Tool(Section):
     """``module:function`` of a handler tool, called with (arguments, ctx)."""
     server: McpServer | None = None
     """Server of an MCP tool."""
+    name: FilledText | None = None
+    """What the server calls its tool (default: the id)."""
+    tools: Annotated[list[DottedName], Bound(min_length=1)] | None = None
+    """Instead of one tool of the server, these, and no others: with the id ``files``, ``read`` becomes ``files.read``."""
     inputs: SchemaRef | None = None
     """JSON Schema of the arguments."""
     outputs: SchemaRef | None = None

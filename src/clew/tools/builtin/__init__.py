@@ -2,13 +2,17 @@
 
 Descriptions and schemas are written for a model to read: what it does, what it returns, when it refuses.
 Paths are relative to the root of the tool; everything returned is bounded and says when it was cut.
-Never here: a tool that reaches the file system other than through ``gate.beneath`` or a sandbox.
+What a project may narrow or must allow stands in the tool's ``config``; the tool's spec says what is left.
+Never here: a tool that reaches the file system other than through ``gate.beneath`` or a sandbox, or the network other than
+through ``tools.http``.
 """
 
 from importlib import import_module
 
 from clew.core.errors import NotFound
+from clew.gate.ports.sandbox import Languages
 from clew.gate.ports.tool import Tool
+from clew.manifest.compiled import ToolPlan
 
 BUILTINS: dict[str, str] = {
     "read_file": "clew.tools.builtin.read_file:ReadFile",
@@ -22,11 +26,32 @@ BUILTINS: dict[str, str] = {
 }
 """Tool id -> ``module:class``; loaded when asked for, so that a project pays only for the tools it names."""
 
+CONFIGURED: dict[str, str] = {
+    "http_request": "clew.tools.builtin.http_request:HttpRequest",
+    "github_issues": "clew.tools.builtin.github_issues:GithubIssues",
+    "project_status": "clew.tools.builtin.project_status:ProjectStatus",
+    "static_analysis": "clew.tools.builtin.static_analysis:StaticAnalysis",
+}
+"""The same for tools that are made from their declaration."""
 
-def builtin(tool: str) -> Tool:
-    """Raises NotFound for an id that is not in ``BUILTINS``."""
-    if tool not in BUILTINS:
-        raise NotFound(f"no built-in tool {tool!r}", hint=f"there are: {', '.join(sorted(BUILTINS))}")
-    module, _, name = BUILTINS[tool].partition(":")
-    factory: type[Tool] = getattr(import_module(module), name)
-    return factory()
+
+EXECUTING: dict[str, str] = {
+    "execute_code": "clew.tools.builtin.execute_code:ExecuteCode",
+}
+"""The same for tools that also need the languages of the sandbox."""
+
+_ALL = BUILTINS | CONFIGURED | EXECUTING
+
+
+def builtin(tool: str, plan: ToolPlan | None = None, languages: Languages | None = None) -> Tool:
+    """A tool as its declaration has it. Raises NotFound for an id that is in no table, UsageError for a ``config`` that it
+    cannot take."""
+    if tool not in _ALL:
+        raise NotFound(f"no built-in tool {tool!r}", hint=f"there are: {', '.join(sorted(_ALL))}")
+    module, _, name = _ALL[tool].partition(":")
+    factory = getattr(import_module(module), name)
+    declared = plan or ToolPlan(type="builtin")
+    made: Tool = (
+        factory() if tool in BUILTINS else factory(declared) if tool in CONFIGURED else factory(declared, languages)
+    )
+    return made

@@ -11,6 +11,7 @@ from clew.gate.ports.sandbox import MIB, ExecRequest, ExecResult, Profile, Sandb
 from clew.gate.ports.tool import Permissions, ToolContext, ToolSpec
 from clew.tools import junit
 from clew.tools.builtin.list_files import SKIPPED
+from clew.tools.opened import opened
 from clew.tools.validate import confine, file_errors
 
 _REPORT = ".clew-report.xml"
@@ -98,14 +99,11 @@ class RunTests:
             mounts = interpreter_mounts(python)
         profile = _profile(timeout, mounts)
         context.progress(None, "preparing the sandbox")
-        sandbox = await asyncio.to_thread(context.sandbox.acquire, profile)
-        try:
+        async with opened(context.sandbox, profile) as sandbox:
             await asyncio.to_thread(_copy, sandbox, repository)
             context.progress(None, "running the tests")
             result = await sandbox.execute(_request(python, repository, args.get("tests", [])))
             return await asyncio.to_thread(_summary, sandbox, result, python)
-        finally:
-            await asyncio.shield(asyncio.to_thread(sandbox.close))
 
 
 def _profile(timeout: float, mounts: tuple[Any, ...]) -> Profile:
