@@ -1,8 +1,11 @@
+import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
+from clew.cli import app
 from clew.cli.command import Command
 from clew.cli.table import COMMANDS, load
 
@@ -76,3 +79,15 @@ def test_shared_options_may_stand_before_the_command(cli, tmp_path):
 
 def test_the_version(cli):
     assert cli("--version").out.startswith("clew ")
+
+
+def test_what_a_library_of_models_tells_its_developers_is_not_shown(monkeypatch):
+    monkeypatch.setattr(app.clew, "main", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *of: None)
+    monkeypatch.setattr(sys, "warnoptions", [])
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        app.main()
+        for module in ("pydantic_ai.models.openai", "genai_prices", "handlers"):
+            warnings.warn_explicit(f"from {module}", UserWarning, "file.py", 1, module=module)
+    assert [str(one.message) for one in shown] == ["from handlers"]

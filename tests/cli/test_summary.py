@@ -8,7 +8,7 @@ from clew.cli.summary import answer_lines, exit_code, print_outcome, worst
 def outcome(**fields):
     base = {
         "run": "r1", "workflow": "w", "state": "completed", "status": "success", "output": None, "error": None, "cost": "0",
-        "duration_ms": 0, "events": 1, "paused": "", "driven": False, "waiting": [],
+        "unpriced": 0, "duration_ms": 0, "events": 1, "paused": "", "driven": False, "waiting": [],
     }  # fmt: skip
     return Outcome(**(base | fields))
 

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.text import Text
 
-from clew.cli.terminal import Paper, brief, clock, duration, money, plural, pretty
+from clew.cli.terminal import Paper, brief, clock, duration, glimpse, money, plural, pretty
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,17 @@ def test_values():
     assert "\x1b" not in brief("\x1b[2J")
     assert plural(1, "run") == "1 run"
     assert plural(2000, "run") == "2,000 runs"
+
+
+def test_a_glimpse_is_bounded_and_shows_a_text_as_it_reads():
+    assert glimpse("short", 3) == ['"short"']
+    assert glimpse("one\ntwo \x1b[2J", 3) == ["one", "two \\x1b[2J"]
+    assert glimpse("a\nb\nc", 2) == ["a", "b", "… 1 more lines"]
+    (row,) = glimpse("x" * 3_000, 2)
+    assert row.startswith("xxx")
+    assert row.endswith("x… 2,000 more characters")
+    assert len(glimpse({"a": "x" * 5_000_000}, 9)[1]) < 1_100
+    assert glimpse(list(range(100)), 3)[-1] == "… 99 more lines"
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ ASK = "async def a(input, ctx):\n    return await ctx.ask('?')\n"
 async def test_a_result_is_also_a_mapping(solo):
     result = await solo(DOUBLE).run(2)
     assert dict(result)["output"] == result["output"] == result.output == 4
-    assert set(result) == {"output", "status", "run_id", "state", "error", "cost", "waiting", "history"}
-    assert len(result) == 8
+    assert set(result) == {"output", "status", "run_id", "state", "error", "cost", "unpriced", "waiting", "history"}
+    assert len(result) == 9
     assert repr(result) == f"RunResult(run_id={result.run_id!r}, state='completed', status='success', output=4)"
 
 

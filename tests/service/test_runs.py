@@ -5,11 +5,14 @@ import shutil
 
 import pytest
 
+from clew.cli.terminal import money
 from clew.core import events as ev
 from clew.core.errors import Conflict, NotFound, UsageError
 from clew.runtime.host import Debugger
 from clew.service import runs
+from clew.service.engine import open_project
 from clew.service.runs import RunRequest
+from clew.testing import ScriptedModel, write_project
 
 ECHO = "import world\nasync def a(input, ctx):\n    world.did.append(input)\n    return input\n"
 
@@ -243,3 +246,23 @@ async def test_questions_of_all_runs_oldest_first(solo):
     names = [(await engine.run()).run_id for _ in range(3)]
     assert sorted(w.run for w in await engine.waiting()) == sorted(names)
     assert [w.run for w in await engine.waiting(names[1])] == [names[1]]
+
+
+async def test_calls_of_unknown_price_are_not_shown_as_nothing(tmp_path):
+    project = {
+        "workflow": {
+            "id": "w",
+            "nodes": [
+                {"id": "s", "kind": "deterministic", "role": "start"},
+                {"id": "a", "kind": "agent", "role": "linear", "agent": "one"},
+                {"id": "e", "kind": "deterministic", "role": "exit"},
+            ],
+            "edges": [{"from": "s", "to": "a"}, {"from": "a", "to": "e"}],
+        },
+        "providers": [{"id": "house", "type": "openai_compatible", "base_url": "http://127.0.0.1:1/v1"}],
+        "agents": [{"id": "one", "model": "house/unheard-of"}],
+    }  # fmt: skip
+    async with open_project(write_project(tmp_path, project), ":memory:", models=ScriptedModel("yes")) as engine:
+        result = await engine.run("hi")
+    assert (result.output, result.cost, result.unpriced) == ("yes", "0", 1)
+    assert money(result.cost, result.unpriced) == "$0 + 1 call of unknown price"

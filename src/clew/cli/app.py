@@ -3,6 +3,7 @@
 import difflib
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -83,6 +84,8 @@ def clew() -> None:
 def main() -> NoReturn:
     """The entry point. SIGTERM is Ctrl-C to every command; those that drive runs put them down in order."""
     signal.signal(signal.SIGTERM, _terminate)
+    if not sys.warnoptions:  # what these libraries say of a provider's odd answers is for their developers
+        warnings.filterwarnings("ignore", module=r"(pydantic_ai|genai_prices)\b")
     clew.main()
 
 

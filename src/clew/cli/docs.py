@@ -67,7 +67,7 @@ def _command(command: click.Command, path: str, seen: dict[str, Any]) -> str:
         "",
         f"```text\n{usage}\n```\n",
     ]
-    options = [p for p in command.params if isinstance(p, click.Option) and not _is_shared(p)]
+    options = [p for p in command.params if isinstance(p, click.Option) and not (p.hidden or _is_shared(p))]
     lines += [_option(option) for option in options]
     lines += ["", "```sh", *(f"{line}  # {what}" for line, what in command.examples), "```\n"]
     lines.append(f"`--json`: {_shape(command.shape, seen)}{', one document a line' if command.lines else ''}.\n")

@@ -8,7 +8,7 @@ from clew.cli import shapes
 from clew.cli.lanes import Lanes, nested
 from clew.cli.session import Session
 from clew.cli.summary import print_question
-from clew.cli.terminal import Paper, brief, clock, duration, money, plural, pretty
+from clew.cli.terminal import Paper, brief, clock, duration, glimpse, money, plural
 from clew.service.inspect import Inspection
 
 _ALIKE = 6
@@ -46,11 +46,13 @@ class Portrait:
     def _head(self, document: shapes.RunDoc) -> None:
         run, paper = document.run, self._paper
         past = document.at < run.events
+        calls = [e for n in document.nodes for e in n.effects if e.kind == "model" and e.status == "ok"]
+        unpriced = sum(not call.cost for call in calls)
         state = "paused" if document.paused else run.status or run.state
         word = f"as it stood after event {document.at} of {run.events}" if past else state
         paper.put(
             paper.glyph("more" if past else state), " ", (run.workflow, "bold"), f"  {run.run}  {word}",
-            (f"  {duration(run.updated - run.created)}  {money(run.cost)}  {plural(run.events, 'event')}", "dim"),
+            (f"  {duration(run.updated - run.created)}  {money(run.cost, unpriced)}  {plural(run.events, 'event')}", "dim"),
         )  # fmt: skip
         facts = [f"from {document.start}", clock(run.created), f"mode {document.mode}", f"plan {document.plan[:12]}"]
         facts += [f"engine {document.engine}", f"by {run.user}"]
@@ -115,7 +117,7 @@ class Portrait:
                     self._effect(indent + 2, effect)
 
     def _value(self, indent: int, label: str, value: object) -> None:
-        rows = pretty(value, _LINES)
+        rows = glimpse(value, _LINES)
         self._paper.put((f"{label:<7}", "dim"), rows[0], indent=indent)
         for row in rows[1:]:
             self._paper.put(row, indent=indent + 7)
@@ -126,13 +128,15 @@ class Portrait:
         facts = [duration(effect.duration_ms)] if effect.duration_ms else []
         facts += [money(effect.cost)] if effect.cost not in ("", "0") else []
         facts += [effect.status] if effect.status != "ok" else []
+        facts += [f"by {effect.by}"] if effect.by else []
         paper.put(
             paper.glyph(state),
             f" {effect.kind} {effect.name}",
             (f"  {effect.key}  {'  '.join(facts)}", "dim"),
             indent=indent,
         )
-        for label, value in (("asked", effect.request), ("gave", effect.output), ("error", effect.error)):
+        told = {"asked": effect.request, "gave": effect.output, "error": effect.error, "notes": effect.notes}
+        for label, value in told.items():
             if value is not None:
                 paper.put((f"{label:<6}", "dim"), brief(value, 300), indent=indent + 2)
 

@@ -64,6 +64,7 @@ def outcome(workspace: Workspace, row: RunRow, result: RunResult, paused: str = 
         output=mask(result.output),
         error=mask(result.error),
         cost=result.cost,
+        unpriced=result.unpriced,
         duration_ms=row.updated - row.created,
         events=row.head.seq,
         paused=paused,
@@ -160,9 +161,12 @@ def effect(workspace: Workspace, view: EffectView) -> shapes.EffectDoc:
         status=view.status,
         duration_ms=view.ms,
         cost=view.cost,
+        agent=view.agent,
+        by=view.by,
         request=mask(view.request),
         output=mask(view.output),
         error=mask(view.error),
+        notes=mask(view.notes or None),
     )
 
 

@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: Any
     """``{code, message, details}`` or null."""
     cost: str
+    unpriced: int
+    """Calls whose price is not known: ``cost`` does not hold them."""
     duration_ms: int
     events: int
     paused: str
@@ -109,9 +111,15 @@ class EffectDoc(msgspec.Struct, frozen=True, kw_only=True):
     """``ok | error | denied``, ``open`` (a wait without answer) or ``in doubt``."""
     duration_ms: int
     cost: str
+    agent: str
+    """The agent that asked; empty for a handler."""
+    by: str
+    """The deployment that answered a model effect: ``provider/name``."""
     request: Any
     output: Any
     error: Any
+    notes: Any
+    """How it came about: a model's routing and tries (``gateway``), an answer from the cache (``cache``) …"""
 
 
 class NodeDoc(msgspec.Struct, frozen=True, kw_only=True):
@@ -295,6 +303,21 @@ class CheckDoc(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     errors: list[ProblemDoc]
     warnings: list[ProblemDoc]
+
+
+class PinLine(msgspec.Struct, frozen=True, kw_only=True):
+    """``was``: how the tool stood in mcp.lock before: new, changed or same."""
+
+    id: str
+    was: str
+    description: str
+
+
+class PinDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """``further``: by entry of the manifest, what its server offers and the project does not take."""
+
+    tools: list[PinLine]
+    further: dict[str, list[str]]
 
 
 class GraphNode(msgspec.Struct, frozen=True, kw_only=True):

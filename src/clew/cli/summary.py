@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from clew.cli import shapes
 from clew.cli.failures import FAILED, SUCCESS, WAITING
 from clew.cli.session import Session
-from clew.cli.terminal import Paper, brief, clock, duration, money, pretty
+from clew.cli.terminal import Paper, brief, clock, duration, glimpse, money, pretty
 
 _SHOWN = 14
 """Lines of an output or of arguments."""
@@ -29,7 +29,7 @@ def print_outcome(session: Session, paper: Paper, outcome: shapes.Outcome) -> No
     word = {"asks": "waiting for a human", "paused": f"paused at {outcome.paused}"}.get(shown, shown)
     paper.put(
         paper.glyph(shown), " ", (outcome.workflow, "bold"), f"  {outcome.run}  ", word,
-        (f"  {duration(outcome.duration_ms)}  {money(outcome.cost)}  {outcome.events:,} events", "dim"),
+        (f"  {duration(outcome.duration_ms)}  {money(outcome.cost, outcome.unpriced)}  {outcome.events:,} events", "dim"),
     )  # fmt: skip
     if outcome.error:
         _print_error(paper, outcome.error)
@@ -53,7 +53,7 @@ def _print_error(paper: Paper, error: object) -> None:
 
 
 def _print_value(paper: Paper, label: str, value: object) -> None:
-    rows = pretty(value, _SHOWN)
+    rows = glimpse(value, _SHOWN)
     if len(rows) == 1:
         paper.put((f"{label} ", "dim"), rows[0], indent=2)
         return

@@ -14,6 +14,9 @@ from clew.cli.session import silence
 PIPE_WIDTH = 10_000
 """Where nobody looks at columns, nothing is cut."""
 
+_WIDTH = 1_000
+"""Characters of one line of a value."""
+
 _GLYPHS = {
     "completed": ("✓", "ok", "green"),
     "success": ("✓", "ok", "green"),
@@ -109,8 +112,10 @@ def clock(ms: int, now: int | None = None) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", then)
 
 
-def money(cost: str) -> str:
-    """``$0`` for nothing, else at least cents and at most six digits."""
+def money(cost: str, unpriced: int = 0) -> str:
+    """``$0`` for nothing, else at least cents and at most six digits; ``unpriced``: calls that it does not hold."""
+    if unpriced:
+        return f"{money(cost)} + {plural(unpriced, 'call')} of unknown price"
     try:
         amount = float(cost or 0)
     except ValueError:
@@ -146,3 +151,14 @@ def pretty(value: Any, lines: int | None = None) -> list[str]:
     if lines is not None and len(rows) > lines:
         return [*rows[:lines], f"… {len(rows) - lines:,} more lines"]
     return rows
+
+
+def glimpse(value: Any, lines: int) -> list[str]:
+    """The first ``lines`` lines of a value, long ones cut. A longer text is shown as it reads, anything else as JSON."""
+    text = isinstance(value, str) and ("\n" in value or len(value) > 100)
+    rows = value.split("\n") if text else pretty(value)
+    more = [f"… {len(rows) - lines:,} more lines"] if len(rows) > lines else []
+    cut = [
+        row if len(row) <= _WIDTH else f"{row[:_WIDTH]}… {len(row) - _WIDTH:,} more characters" for row in rows[:lines]
+    ]
+    return [printable(row) for row in cut] + more

@@ -12,6 +12,9 @@ ROUTE_KEYS = ("route", "selected_edge", "selected_edge_label", "decision", "cond
 FINAL_CODES = frozenset(
     {
         "timeout",
+        "limit_cost",
+        "limit_time",
+        "limit_tokens",
         "crashed",
         "cancelled",
         "denied",

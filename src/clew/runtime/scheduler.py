@@ -1,6 +1,6 @@
 """Drives runs: starts, resumes, queues and ends hosts; brings them answers and their children's results.
 
-What waits holds no slot: only runs taken from the queue count against ``max_concurrency``, and only until they park.
+What waits holds no slot: only runs taken from the queue count against ``max_concurrency``, and only while they work.
 """
 
 import asyncio
@@ -9,13 +9,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
-from clew.core.errors import ClewError, Conflict, Stopped
-from clew.core.events import Event
+from clew.core.errors import ClewError, Conflict, Stopped, UsageError
+from clew.core.events import Event, RunFinished, RunStarted, StopRequested
 from clew.core.states import ENDED
 from clew.gate.ports.journal import Append, Journal, Message, MessageKind
 from clew.runtime.children import Children, ChildWorld
 from clew.runtime.host import Debugger, Host, Surroundings, Watcher
 from clew.runtime.order import Order, started
+from clew.runtime.turns import Places, Queued, Turns
 from clew.runtime.watchdog import Watchdog
 
 logger = logging.getLogger("clew.scheduler")
@@ -40,14 +41,16 @@ class Scheduler:
 
     # -- runs --------------------------------------------------------------------------------------------------
 
-    async def start(self, order: Order, world: Surroundings, debugger: Debugger | None = None) -> Host:
-        """Create a run and drive it."""
-        return await self._drive(Host(world, [started(order, world)], 1, debugger), saved=0)
+    async def start(
+        self, order: Order, world: Surroundings, debugger: Debugger | None = None, notes: Sequence[Event] = ()
+    ) -> Host:
+        """Create a run and drive it. ``notes`` are what is to be known of it from its first moment."""
+        return await self._drive(Host(world, [started(order, world), *notes], 1, debugger), saved=0)
 
-    async def enqueue(self, order: Order, world: Surroundings) -> None:
+    async def enqueue(self, order: Order, world: Surroundings, notes: Sequence[Event] = ()) -> None:
         """Create a run that nobody drives yet."""
-        first = started(order, world)
-        await self._journal.append(Append(run=order.run, expected=0, events=[first], epoch=0, state="queued"))
+        events = [started(order, world), *notes]
+        await self._journal.append(Append(run=order.run, expected=0, events=events, epoch=0, state="queued"))
 
     async def adopt(self, run: str, world: Surroundings, debugger: Debugger | None = None) -> Host:
         """Take over an existing run that has not ended. Raises Conflict when another process drives it, or it has ended."""
@@ -62,15 +65,17 @@ class Scheduler:
             if any(r.erased for r in records):
                 raise Conflict(f"run {run} cannot go on: payloads it needs were erased")
             events = [r.event for r in records]
-            host = Host(world, events, epoch, debugger)
+            if any(isinstance(event.fact, RunFinished) for event in events):  # another process was faster
+                raise Conflict(f"run {run} has ended")
+            host = Host(world, [*events, *_overdue(events, world)], epoch, debugger)
         except BaseException:
             await self._journal.release(run)
             raise
         if self.on_adopted is not None:
             self.on_adopted(run, events)
-        return await self._drive(host)
+        return await self._drive(host, saved=len(events))
 
-    async def _drive(self, host: Host, *, saved: int | None = None) -> Host:
+    async def _drive(self, host: Host, *, saved: int) -> Host:
         host.watchers = self.watchers
         self._watchdog.watch()
         self.children.attach(host)
@@ -165,17 +170,53 @@ class Scheduler:
 
     # -- queue -------------------------------------------------------------------------------------------------
 
-    async def run_queued(self, runs: Sequence[tuple[str, Surroundings]], max_concurrency: int) -> list[Host]:
-        """Drive queued runs in the given order, ``max_concurrency`` at a time; a parked one gives its place to the next."""
-        places = asyncio.Semaphore(max_concurrency)
+    async def run_queued(
+        self, queue: Sequence[Queued], max_concurrency: int, refused: Callable[[str, UsageError], None]
+    ) -> list[Host]:
+        """Drive queued runs, ``max_concurrency`` at a time and fair between projects, until each has ended or is parked.
 
-        async def one(run: str, world: Surroundings) -> Host:
-            async with places:
-                host = await self.adopt(run, world)
+        ``refused`` is told of those that cannot be driven. What another process has taken meanwhile is passed over.
+        """
+        turns, places = Turns(queue), Places(self.hosts, max_concurrency)
+        driven: list[asyncio.Task[Host | None]] = []
+        self.watchers.append(places)
+        try:
+            while turns:
+                await places.free()
+                run, world = turns.next(places.at_work())
+                places.take(run, world.project.directory)
+                driven.append(self.spawn(self._in_place(run, world, places, refused)))
+            hosts = await asyncio.gather(*driven)
+        finally:
+            self.watchers.remove(places)
+            for task in driven:
+                task.cancel()
+        return [host for host in hosts if host is not None]
+
+    async def _in_place(
+        self, run: str, world: Surroundings, places: Places, refused: Callable[[str, UsageError], None]
+    ) -> Host | None:
+        try:
+            host = await self._from_queue(run, world)
+            if host is not None:
                 await host.settled()
-                return host
+        except UsageError as error:
+            refused(run, error)
+            return None
+        finally:
+            places.leave(run)
+        return host
 
-        return list(await asyncio.gather(*(one(*run) for run in runs)))
+    async def _from_queue(self, run: str, world: Surroundings) -> Host | None:
+        """The host of a queued run; None where it is not in the queue any more."""
+        while (await self._journal.row(run)).state == "queued":
+            try:
+                return await self.adopt(run, world)
+            except Conflict as conflict:
+                if conflict.code != "driven" and (await self._journal.row(run)).state == "queued":
+                    raise
+            await asyncio.sleep(POLL_S)  # somebody begins it, or writes a remark into it
+        return None
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """Do ``work`` beside everything else; it is cancelled when the scheduler closes."""
@@ -183,3 +224,11 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _overdue(events: Sequence[Event], world: Surroundings) -> list[Event]:
+    """A run whose deadline has passed is ended when it is taken over; its bodies are not entered once more."""
+    deadline, now = events[0].fact.deadline if isinstance(events[0].fact, RunStarted) else None, world.clock.now()
+    if deadline is None or now < deadline or any(isinstance(event.fact, StopRequested) for event in events):
+        return []
+    return [Event(StopRequested(code="deadline_exceeded"), {"reason": "the run's deadline has passed"}, now)]

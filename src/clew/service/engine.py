@@ -31,7 +31,8 @@ from clew.service.wiring import Workspace
 class RunResult(Mapping[str, Any]):
     """How a run stands: ``output``, ``status``, ``run_id``, ``state``, ``error``, ``cost``, ``waiting``; also a mapping of these.
 
-    ``history`` is the run's events. ``status`` is None while the run has not ended.
+    ``unpriced`` is how many calls ``cost`` does not hold, because their price is not known. ``history`` is the run's events.
+    ``status`` is None while the run has not ended.
     """
 
     def __init__(self, result: runs.RunResult, history: list[Record]) -> None:
@@ -41,6 +42,7 @@ class RunResult(Mapping[str, Any]):
         self.state = result.state
         self.error = result.error
         self.cost = result.cost
+        self.unpriced = result.unpriced
         self.waiting = result.waiting
         self.history = history
 

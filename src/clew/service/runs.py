@@ -1,8 +1,8 @@
 """Start, queue, resume, answer and end runs."""
 
 import secrets
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,17 @@ from clew.service.wiring import Workspace, start_of
 
 IMPORTED = "imported"
 """Name of the note that ends an imported run."""
+QUEUED = "queued"
+"""Name of the note that says, from its first moment, that a run went through the queue."""
+TASK = "task"
+"""Name of the note that says which task a run was made for. Payload ``{"id": str, "parentId": str | None, "agent": str}``."""
+QUEUE_FULL = "queue_full"
+"""Name of the note, in the run at the head of the queue, that another was refused. Payload ``{"limit": int, "workflow": str}``."""
 
 
 class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be run. ``timeout_ms`` ends the run for good; ``idempotency`` names work that is to be done only once."""
+    """What is to be run. ``timeout_ms`` ends the run for good; ``idempotency`` names work that is to be done only once;
+    ``task``: what the note TASK is to say; ``principal``: on whose behalf, where not on that of the settings."""
 
     input: Any = None
     start: str | None = None
@@ -36,6 +43,8 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None = None
     idempotency: str = ""
     deterministic: bool = True
+    task: dict[str, Any] | None = None
+    principal: Principal | None = None
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -60,6 +69,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     output: Any = None
     error: dict[str, Any] | None = None
     cost: str = "0"
+    unpriced: int = 0
+    """Calls whose price is not known: ``cost`` does not hold them."""
     waiting: tuple[Waiting, ...] = ()
     paused: str = ""
 
@@ -78,7 +89,8 @@ async def start(
         earlier = await _same_work(workspace, request)
         if earlier:
             return earlier
-    return await workspace.scheduler.start(_order(workspace, world, request), world, debugger)
+    notes = _notes(workspace, request, ())
+    return await workspace.scheduler.start(_order(workspace, world, request), world, debugger, notes)
 
 
 async def enqueue(workspace: Workspace, plan: Plan, directory: Path, request: RunRequest) -> str:
@@ -91,23 +103,52 @@ async def enqueue(workspace: Workspace, plan: Plan, directory: Path, request: Ru
     limit = scheduler_setting(plan, "max_queue_size", 1000)
     queued = await workspace.journal.runs(RunFilter(states=("queued",), limit=limit))
     if len(queued) >= limit:
+        await _note_refusal(workspace, queued[-1], {"limit": limit, "workflow": plan.workflow})
         raise Conflict(
-            f"the queue is full ({limit} runs)", code="queue_full", hint="clew queue --run, or raise max_queue_size"
+            f"the queue is full ({limit} runs)", code=QUEUE_FULL, hint="clew queue --run, or raise max_queue_size"
         )
     order = _order(workspace, world, request)
-    await workspace.scheduler.enqueue(order, world)
+    await workspace.scheduler.enqueue(order, world, _notes(workspace, request, (QUEUED,)))
     return order.run
 
 
-async def run_queued(workspace: Workspace, max_concurrency: int | None = None) -> list[str]:
-    """Drive everything queued, oldest first, to its end or until it waits for a human; returns the ids."""
+async def _note_refusal(workspace: Workspace, head: RunRow, payload: dict[str, Any]) -> None:
+    """Once in each run that comes to stand at the head, so that whoever tries again and again fills no journal."""
+    records = await workspace.journal.read(head.run)
+    if not any(isinstance(r.event.fact, Noted) and r.event.fact.name == QUEUE_FULL for r in records):
+        with suppress(Conflict):  # it is being taken out of the queue
+            await note(workspace, head.run, QUEUE_FULL, workspace.settings.user, payload)
+
+
+async def run_queued(
+    workspace: Workspace,
+    max_concurrency: int | None = None,
+    on_refused: Callable[[str, UsageError], None] | None = None,
+) -> list[str]:
+    """Drive everything queued, to its end or until it waits for a human: oldest first, projects in turn; returns the ids.
+
+    ``on_refused`` is told of runs that cannot be driven (their project is gone); without it the first such error is raised at
+    the end. They stay queued.
+    """
     rows = await workspace.journal.runs(RunFilter(states=("queued",), limit=100_000))
     rows.reverse()  # the journal's order, not the ids': several may be of one millisecond
-    worlds = [(row.run, await world_of(workspace, row.run)) for row in rows]
-    if not worlds:
-        return []
-    at_once = max_concurrency or scheduler_setting(worlds[0][1].project.plan, "max_concurrency", 1)
-    hosts = await workspace.scheduler.run_queued(worlds, at_once)
+    refused: list[UsageError] = []
+
+    def refuse(run: str, error: UsageError) -> None:
+        on_refused(run, error) if on_refused else refused.append(error)
+
+    queue: list[tuple[str, Surroundings]] = []
+    for row in rows:
+        try:
+            queue.append((row.run, await world_of(workspace, row.run)))
+        except UsageError as error:
+            refuse(row.run, error)
+    hosts: list[Host] = []
+    if queue:
+        most = max_concurrency or scheduler_setting(queue[0][1].project.plan, "max_concurrency", 1)
+        hosts = await workspace.scheduler.run_queued(queue, most, refuse)
+    if refused:
+        raise refused[0]
     return [host.run for host in hosts]
 
 
@@ -192,6 +233,13 @@ async def cancel(workspace: Workspace, run: str, reason: str, by: str) -> Host |
     return await tell(workspace, run, "cancel", "", {"reason": reason, "by": by})
 
 
+async def overdue(workspace: Workspace, run: str) -> bool:
+    """Whether the run's deadline has passed."""
+    origin = (await workspace.journal.read(run, 0, 1))[0].event.fact
+    deadline = origin.deadline if isinstance(origin, RunStarted) else None
+    return deadline is not None and deadline <= workspace.clock.now()
+
+
 async def note(workspace: Workspace, run: str, name: str, by: str, payload: Any = None) -> None:
     """Write a remark into a run's journal, also after its end. It changes nothing."""
     row = await workspace.journal.row(run)
@@ -208,16 +256,13 @@ async def note(workspace: Workspace, run: str, name: str, by: str, payload: Any 
 async def result(workspace: Workspace, run: str) -> RunResult:
     """How a run stands now, from its journal."""
     row = await workspace.journal.row(run)
+    unpriced = sum(group["unpriced"] for group in await workspace.journal.rows("costs", {"run": run}))
+    stands = RunResult(run_id=run, state=row.state, status=row.status, cost=row.cost, unpriced=unpriced)
     if row.state not in ENDED:
-        return RunResult(
-            run_id=run, state=row.state, status=row.status, cost=row.cost, waiting=tuple(await waiting(workspace, run))
-        )
+        return msgspec.structs.replace(stands, waiting=tuple(await waiting(workspace, run)))
     last = next((r for r in reversed(await workspace.journal.read(run)) if isinstance(r.event.fact, RunFinished)), None)
     payload: dict[str, Any] = (last.event.payload if last else None) or {}
-    return RunResult(
-        run_id=run, state=row.state, status=row.status, cost=row.cost,
-        output=payload.get("output"), error=payload.get("error"),
-    )  # fmt: skip
+    return msgspec.structs.replace(stands, output=payload.get("output"), error=payload.get("error"))
 
 
 async def waiting(workspace: Workspace, run: str | None = None) -> list[Waiting]:
@@ -298,14 +343,14 @@ def _order(workspace: Workspace, world: Surroundings, request: RunRequest) -> Or
     if request.mode not in TAKEN:
         raise UsageError(f"no mode {request.mode!r}; modes are {', '.join(TAKEN)}")
     now = workspace.clock.now()
-    settings = workspace.settings
     return Order(
         run=new_id(now),
         workflow=plan.workflow,
         input=request.input,
         start=start_of(plan, request.start),
         mode=request.mode,
-        principal=Principal(tenant=settings.tenant, user=settings.user, session=request.session),
+        seed=0 if request.deterministic else secrets.randbits(48),
+        principal=_principal(workspace, request),
         overrides=request.overrides,
         deployment=plan.sections.get("deployment", {}),
         deadline=now + request.timeout_ms if request.timeout_ms else None,
@@ -313,9 +358,21 @@ def _order(workspace: Workspace, world: Surroundings, request: RunRequest) -> Or
     )
 
 
+def _principal(workspace: Workspace, request: RunRequest) -> Principal:
+    settings = workspace.settings
+    return request.principal or Principal(tenant=settings.tenant, user=settings.user, session=request.session)
+
+
+def _notes(workspace: Workspace, request: RunRequest, names: tuple[str, ...]) -> list[Event]:
+    """What a run's journal says of it from its first moment."""
+    by, now = _principal(workspace, request).user, workspace.clock.now()
+    notes = [Event(Noted(name=name, by=by), None, now) for name in names]
+    return [*notes, Event(Noted(name=TASK, by=by), request.task, now)] if request.task is not None else notes
+
+
 async def _same_work(workspace: Workspace, request: RunRequest) -> str | None:
     """The run that was started under this idempotency key. Raises Conflict where its input was another one."""
-    tenant = workspace.settings.tenant
+    tenant = _principal(workspace, request).tenant
     rows = await workspace.journal.runs(RunFilter(idempotency=request.idempotency, tenant=tenant, limit=1))
     if not rows:
         return None

@@ -157,3 +157,27 @@ def test_a_fork_that_cannot_be(cli, run):
     assert cli("fork", run, "--at", "999").code == 2
     assert cli("fork", run, "--at", "2", "--set", "a=1", "--yes").code == 2
     assert cli("fork", run, "--at", "1", "--set", "nothing", "--yes").code == 2
+
+
+def test_a_model_effect_says_who_answered_and_how_that_came_about(cli, tmp_path):
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "clew.yaml").write_text("""
+workflow:
+  id: asked
+  nodes:
+    - {id: start, kind: deterministic, role: start}
+    - {id: think, kind: agent, role: linear, agent: thinker}
+    - {id: done, kind: deterministic, role: exit}
+  edges: [{from: start, to: think}, {from: think, to: done}]
+models: {m: {use: [one/x, two/x]}}
+providers: [{id: one, type: offline}, {id: two, type: offline}]
+agents: [{id: thinker, model: m}]
+""")
+    run = cli("run", tmp_path / "asked", "--input", '"hello"', "--json").json()["run"]
+    shown = cli("show", run, "--effects").out
+    assert "by one/x" in shown
+    assert "m: one/x is declared first" in shown
+    document = cli("show", run, "--json").document(shapes.RunDoc)
+    (asked,) = next(node for node in document.nodes if node.node == "think").effects
+    assert (asked.agent, asked.by) == ("thinker", "one/x")
+    assert asked.notes["gateway"]["tries"][0]["code"] == "ok"

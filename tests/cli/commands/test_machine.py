@@ -3,6 +3,7 @@
 import pytest
 
 from clew.cli import shapes
+from clew.cli.commands.queue import QueueDoc
 
 
 def test_versions(cli):
@@ -35,7 +36,7 @@ def test_the_queue(cli, plain, asking):
     first = cli("queue", "add", plain, "--set", "n=1", "--json").document(shapes.Done)
     second = cli("queue", "add", asking, "--json").document(shapes.Done)
     assert "queued" in cli("queue", "add", plain, "--set", "fail=1").out
-    listed = cli("queue", "--json").document(shapes.RunList)
+    listed = cli("queue", "--json").document(QueueDoc)
     assert [r.run for r in listed.runs][:1] == [first.run]
     assert len(listed.runs) == 3
     assert first.run in cli("queue").out
@@ -44,5 +45,5 @@ def test_the_queue(cli, plain, asking):
     outcomes = {o.run: o for o in driven.document(shapes.Outcomes).runs}
     assert outcomes[first.run].status == "success"
     assert outcomes[second.run].waiting
-    assert cli("queue", "--json").document(shapes.RunList).runs == []
+    assert cli("queue", "--json").document(QueueDoc).runs == []
     assert cli("queue", "nonsense").code == 2

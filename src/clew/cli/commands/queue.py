@@ -4,24 +4,47 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from clew.cli import present, shapes
 from clew.cli.command import command as declare
 from clew.cli.command import group
+from clew.cli.commands.status import NOTHING, StatusDoc
+from clew.cli.failures import WRONG_USE
 from clew.cli.foreground import Foreground, drive_with
 from clew.cli.inputs import build, input_options, milliseconds
 from clew.cli.opening import looking_back
 from clew.cli.runlist import print_runs
 from clew.cli.session import Session, pass_session
 from clew.cli.summary import exit_code, print_outcome, worst
-from clew.cli.terminal import Paper
-from clew.core.errors import NotFound
+from clew.cli.terminal import Paper, clock
+from clew.core.errors import NotFound, UsageError
 from clew.core.events import DriverStarted, Event, RunFinished
 from clew.gate.ports.journal import RunFilter
-from clew.service import runs
+from clew.service import queue, runs
 from clew.service.engine import AsyncEngine, open_project, open_state
 
 _ALL = 100_000
+
+
+class QueueDoc(StatusDoc, frozen=True, kw_only=True):
+    """How the queue stands, and what is in it, oldest first."""
+
+    runs: list[shapes.RunLine]
+    more: bool = False
+
+
+class LetterDoc(msgspec.Struct, frozen=True, kw_only=True):
+    """A queued run that failed; ``error``: ``{code, message, details}``."""
+
+    run: shapes.RunLine
+    error: Any
+
+
+class LetterList(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters, oldest first."""
+
+    letters: list[LetterDoc]
 
 
 @group(
@@ -31,21 +54,30 @@ _ALL = 100_000
         ("clew queue add . --set ticket.id=17", "put a run into the queue"),
         ("clew queue", "what is queued, oldest first"),
         ("clew queue --run --max 4", "drive everything queued, four runs at a time"),
+        ("clew queue --dead", "what failed for good"),
+        ("clew queue --requeue r66a1b2c3", "do the work of a dead letter again"),
     ],
-    shape=shapes.RunList | shapes.Outcomes,
+    shape=QueueDoc | shapes.Outcomes | LetterList | shapes.Done,
 )
 @click.option("--run", "drive", is_flag=True, help="Drive everything queued, oldest first.")
 @click.option("--max", "most", type=click.IntRange(1), metavar="N", help="Runs at once (scheduler.max_concurrency).")
+@click.option("--dead", is_flag=True, help="List dead letters: queued runs that failed.")
+@click.option("--requeue", metavar="RUN", help="Put a dead letter's work into the queue again, as a new run.")
 @click.pass_context
-def command(ctx: click.Context, drive: bool, most: int | None) -> int:
+def command(ctx: click.Context, drive: bool, most: int | None, dead: bool, requeue: str | None) -> int:
     """List, fill or drive the queue of runs.
 
-    A run that waits for a human holds no place. With --json: the list, or with --run the outcomes.
+    Runs are taken oldest first, projects in turn. What waits for a human, a time or another attempt holds no place. With
+    --json: how the queue stands, with --run the outcomes.
     """
     session = ctx.ensure_object(Session)
+    if sum((drive, dead, requeue is not None)) > 1:
+        raise UsageError("--run, --dead and --requeue exclude each other")
     if ctx.invoked_subcommand is not None:
         return 0
-    return _drive(session, most) if drive else _list(session)
+    if requeue is not None:
+        return _requeue(session, requeue)
+    return _drive(session, most) if drive else _letters(session) if dead else _list(session)
 
 
 @declare(
@@ -76,12 +108,7 @@ def add(
     async def work(foreground: Foreground) -> str:
         return await runs.enqueue(engine.workspace, engine.plan, engine.directory, request)
 
-    run = drive_with(session, engine, work)
-    if session.json:
-        present.emit(session, shapes.Done(run=run, done="queued"))
-    else:
-        paper = Paper()
-        paper.put(paper.glyph("queued"), f" run {run} is queued")
+    _say_queued(session, drive_with(session, engine, work))
     return 0
 
 
@@ -89,16 +116,17 @@ command.add_command(add)
 
 
 def _list(session: Session) -> int:
-    async def work(engine: AsyncEngine) -> list[shapes.RunLine]:
+    async def work(engine: AsyncEngine) -> tuple[queue.Standing, list[shapes.RunLine]]:
         rows = await engine.runs(RunFilter(states=("queued",), limit=_ALL))
-        return [present.run_line(row) for row in sorted(rows, key=lambda r: (r.created, r.run))]
+        return await queue.standing(engine.workspace), [present.run_line(row) for row in reversed(rows)]
 
     try:
-        queued = looking_back(session, work)
+        found, queued = looking_back(session, work)
     except NotFound:
-        queued = []
+        found, queued = NOTHING, []
     if session.json:
-        present.emit(session, shapes.RunList(runs=queued, more=False))
+        counts = msgspec.structs.asdict(found)
+        present.emit(session, QueueDoc(ok=True, stopped=not found.workers, runs=queued, **counts))
     elif queued:
         print_runs(Paper(), queued)
     else:
@@ -106,8 +134,52 @@ def _list(session: Session) -> int:
     return 0
 
 
+def _letters(session: Session) -> int:
+    async def work(engine: AsyncEngine) -> list[LetterDoc]:
+        mask = engine.workspace.redactor.value
+        found = await queue.letters(engine.workspace)
+        return [LetterDoc(run=present.run_line(one.row), error=mask(one.error)) for one in found]
+
+    try:
+        letters = looking_back(session, work)
+    except NotFound:
+        letters = []
+    if session.json:
+        present.emit(session, LetterList(letters=letters))
+        return 0
+    if not letters:
+        session.say("there are no dead letters")
+    paper = Paper()
+    for letter in letters:
+        run = letter.run
+        said = f"{letter.error.get('code', '')}: {letter.error.get('message', '')}"
+        paper.put(paper.glyph("failed"), " ", (run.workflow, "bold"), f"  {run.run}  {clock(run.updated)}  {said}")
+        paper.command(session.hint("queue", "--requeue", run.run), indent=2)
+    return 0
+
+
+def _requeue(session: Session, prefix: str) -> int:
+    async def work(engine: AsyncEngine) -> str:
+        return await queue.requeue(engine.workspace, await engine.find(prefix))
+
+    _say_queued(session, looking_back(session, work))
+    return 0
+
+
+def _say_queued(session: Session, run: str) -> None:
+    if session.json:
+        present.emit(session, shapes.Done(run=run, done="queued"))
+        return
+    paper = Paper()
+    paper.put(paper.glyph("queued"), f" run {run} is queued")
+
+
 def _drive(session: Session, most: int | None) -> int:
     engine = open_state(session.state)
+    refused: list[shapes.Refused] = []
+
+    def refuse(run: str, error: UsageError) -> None:
+        refused.append(shapes.Refused(run=run, code=error.code, message=error.message, hint=error.hint))
 
     async def work(foreground: Foreground) -> list[shapes.Outcome]:
         def watch(run: str, seq: int, event: Event) -> None:
@@ -121,16 +193,19 @@ def _drive(session: Session, most: int | None) -> int:
                 session.say(f"run {run} ends: {event.fact.status or event.fact.state}")
 
         engine.workspace.scheduler.watchers.append(watch)
-        names = await runs.run_queued(engine.workspace, most)
+        names = await queue.drive(engine.workspace, most, refuse)
         return [await foreground.outcome(name) for name in names]
 
     outcomes = drive_with(session, engine, work)
+    code = worst([*(exit_code(o) for o in outcomes), *(WRONG_USE for _ in refused)])
     if session.json:
-        present.emit(session, shapes.Outcomes(runs=outcomes))
-        return worst([exit_code(o) for o in outcomes])
-    if not outcomes:
+        present.emit(session, shapes.Outcomes(runs=outcomes, refused=refused))
+        return code
+    for one in refused:
+        session.say(f"run {one.run}: {one.message}")
+    if not outcomes and not refused:
         session.say("the queue is empty")
     paper = Paper()
     for outcome in outcomes:
         print_outcome(session, paper, outcome)
-    return worst([exit_code(o) for o in outcomes])
+    return code

@@ -8,6 +8,7 @@ import click
 from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.session import Session, pass_session
+from clew.core import envelopes
 from clew.core.errors import UsageError
 from clew.manifest.models.project import SECTIONS
 from clew.manifest.schema import WHOLE, all_schemas, section_schema
@@ -18,6 +19,7 @@ from clew.manifest.schema import WHOLE, all_schemas, section_schema
     examples=[
         ("clew schema > clew.schema.json", "of a whole clew.yaml"),
         ("clew schema workflow", "of one section"),
+        ("clew schema AgentTask", "of an envelope of `clew task run`"),
         ("clew schema --out schemas", "all of them, for an editor"),
     ],
     shape="the JSON Schema itself (draft 2020-12); with --out `{directory, files}`",
@@ -28,17 +30,20 @@ from clew.manifest.schema import WHOLE, all_schemas, section_schema
 def command(session: Session, section: str, out: Path | None) -> int:
     """Print the JSON Schema of a manifest, for editors.
 
-    SECTION is workflow, agents, tools …; without it the schema of a whole clew.yaml.
+    SECTION is workflow, agents, tools …; without it the schema of a whole clew.yaml. AgentTask, AgentResult and AgentError are
+    the envelopes of clew task run.
     """
+    envelope = envelopes.schemas()
     if out is None:
-        if section != WHOLE and section not in SECTIONS:
-            raise UsageError(f"there is no section {section!r}; there are {', '.join((WHOLE, *SECTIONS))}")
-        present.emit(session, section_schema(section))
+        known = (WHOLE, *SECTIONS, *envelope)
+        if section not in known:
+            raise UsageError(f"there is no section {section!r}; there are {', '.join(known)}")
+        present.emit(session, envelope[section] if section in envelope else section_schema(section))
         return 0
     files: list[str] = []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, schema in all_schemas().items():
+        for name, schema in (all_schemas() | envelope).items():
             files.append(_write(out / f"{name}.json", schema))
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror}") from error
