@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from clew.core.errors import JournalError
 from clew.gate.ports.journal import Append, Head
@@ -18,6 +19,9 @@ from clew.service.engine import AsyncEngine
 from clew.service.settings import MEMORY, Settings
 from clew.testing import ManualClock, write_project
 from clew.testing.graphs import edges_of
+
+settings.register_profile("clew", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("clew")  # no timers in tests; in CI the same examples on every run
 
 if os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ.pop("COVERAGE_PROCESS_START", None)  # this worker is measured by now; the processes of its tests are not

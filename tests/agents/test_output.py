@@ -219,3 +219,9 @@ def test_an_unusable_schema_says_so():
     with pytest.raises(Failure) as caught:
         Output({"type": "nonsense"})
     assert caught.value.code == "invalid_schema"
+
+
+def test_what_is_nested_too_deeply_is_no_output():
+    assert parse("[" * 100 + "]" * 100)
+    with pytest.raises(Failure, match="deeper than 100"):
+        parse('{"a":' * 101 + "1" + "}" * 101)

@@ -42,6 +42,9 @@ _LITERALS = {"true": "true", "false": "false", "null": "null", "True": "true", "
 _ELIDED = re.compile(r"[\[,:]\s*,")
 """Outside strings: something was left out, and a repair would have to invent it."""
 
+MOST_LEVELS = 100
+"""Of a JSON value: everything that walks it, recursion or not, can."""
+
 Token = tuple[str, str | Decimal]
 Answer = Mapping[str, Any]
 """A ``ModelAnswer`` as JSON."""
@@ -124,6 +127,29 @@ def parse(text: str) -> Any:
 
     Raises Failure(invalid_output).
     """
+    value = _value(text)
+    if too_deep(value):
+        raise _wrong(f"the JSON is nested deeper than {MOST_LEVELS} levels")
+    return value
+
+
+def too_deep(value: Any) -> bool:
+    """Whether it is nested deeper than anything that walks it may go."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for one in level
+            for inner in (
+                cast("dict[str, Any]", one).values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+            )
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _value(text: str) -> Any:
     found, value = _strict(text)
     if found:
         return value

@@ -158,8 +158,9 @@ def test_a_tool_response_in_an_assistants_mouth_is_left_out():
     assert [part.part_kind for part in answer.parts] == ["text"]
 
 
-def test_arguments_nested_without_end_stay_text():
-    deep = '{"a":' * 5000 + "1" + "}" * 5000
+@pytest.mark.parametrize("levels", [100, 500, 5000])
+def test_arguments_nested_without_end_stay_text(levels):
+    deep = '{"a":' * levels + "1" + "}" * levels
     response = theirs.ModelResponse(parts=[theirs.ToolCallPart("t", deep, "1")], finish_reason="stop")
     answer = answer_of(response)
     assert answer.calls[0].arguments == deep

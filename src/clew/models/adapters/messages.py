@@ -11,6 +11,7 @@ import msgspec
 from pydantic_ai import messages as theirs
 from pydantic_ai.usage import RequestUsage
 
+from clew.agents.output import too_deep
 from clew.core.errors import Failure
 from clew.gate.ports.model import (
     Finish,
@@ -162,9 +163,10 @@ def _arguments(given: Any) -> Any:
         return given or {}
     given = _unicode(given)
     try:
-        return msgspec.json.decode(given or "{}", type=dict[str, Any])
+        found = msgspec.json.decode(given or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
         return given
+    return given if too_deep(found) else found
 
 
 def _unicode(text: str) -> str:
