@@ -274,7 +274,8 @@ class _Supervision:
             fact = json.loads(line)
             self._ready = self._ready or "ready" in fact
             self._outcome.failed = fact.get("failed", self._outcome.failed)
-            if "exit" in fact:
+            if "exit" in fact and not (self._base and self._outcome.killed):
+                # without a pid namespace a shell may outlive for a moment what it waited for, and end as if by itself
                 self._outcome.exit = fact["exit"]
                 self._outcome.command_rss = fact["max_rss"]
         return bool(chunk)
