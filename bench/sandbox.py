@@ -1,18 +1,23 @@
 """The sandbox, measured: how soon code runs, how soon it is gone, what a parked child costs.
 
-    python bench/sandbox.py [--json] [--rounds 100] [--tier namespaces]
+    python bench/sandbox.py [--json] [--rounds 100] [--tier namespaces] [--realtime]
 
 cold: a sandbox is acquired and prints its first byte. warm: an execution handed to a parked child prints its first byte. Both take
 the moment from the machine's monotonic clock, inside and outside, and once for a script on the preloaded interpreter, once for a
 program that is started (``date``). reaped: from the kill of a tree to the engine knowing that it is dead. ended: from the last act
 of a command to its result. fifty: as many executions at once in one sandbox. parked: memory that nobody shares with the three
-processes of a parked child. Where a machine is shared, the least of several runs is the sandbox, the rest is the machine.
+processes of a parked child. floor: from the kill of one plain process to its parent knowing it, which is the machine's own part
+of reaped. load: of the last minute, before and after. Where a machine is shared, what others do is in every figure; --realtime
+(root) has everything here run before them, as on an idle machine, and is to be named with the figures.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import select
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -87,6 +92,21 @@ async def reaped(backend: NativeBackend, rounds: int) -> dict[str, float]:
     return spread(taken)
 
 
+def floor(rounds: int) -> dict[str, float]:
+    taken: list[float] = []
+    for _ in range(rounds):
+        with subprocess.Popen(["sleep", "60"]) as process:
+            time.sleep(PAUSE_S)
+            pidfd = os.pidfd_open(process.pid)
+            began = time.monotonic()
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            select.select([pidfd], [], [])
+            process.wait()
+            taken.append((time.monotonic() - began) * 1000)
+            os.close(pidfd)
+    return spread(taken)
+
+
 async def fifty(backend: NativeBackend, rounds: int) -> dict[str, float]:
     taken: list[float] = []
     with backend.acquire(profile()) as sandbox:
@@ -125,6 +145,7 @@ async def measure(rounds: int, tier: Tier) -> dict[str, Any]:
     capabilities = backend.probe()
     if not capabilities.usable:
         sys.exit(capabilities.reason)
+    load = os.getloadavg()[0]
     first, rest = await warm(backend, rounds, WARM)
     first_started, rest_started = await warm(backend, rounds, STARTED)
     return {
@@ -133,10 +154,12 @@ async def measure(rounds: int, tier: Tier) -> dict[str, Any]:
         "warm": first,
         "warm, a program started": first_started,
         "reaped": await reaped(backend, rounds),
+        "floor": floor(rounds),
         "ended": rest,
         "ended, a program started": rest_started,
         "fifty": await fifty(backend, rounds),
         "parked": await parked(backend),
+        "load": {"before": round(load, 2), "after": round(os.getloadavg()[0], 2)},
     }
 
 
@@ -145,14 +168,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--tier", choices=("namespaces", "landlock"), default="namespaces")
+    parser.add_argument("--realtime", action="store_true")
     wanted = parser.parse_args()
+    if wanted.realtime:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     found = asyncio.run(measure(wanted.rounds, wanted.tier))
     if wanted.json:
         print(json.dumps(found))
         return
     print(f"sandbox, tier {found.pop('tier')}, {wanted.rounds} rounds")
     for name, figures in found.items():
-        unit = "MiB" if name == "parked" else "ms"
+        unit = {"parked": "MiB", "load": ""}.get(name, "ms")
         goal = f"goal {GOALS[name]:g} {unit}" if name in GOALS else ""
         print(f"{name:28} {', '.join(f'{key} {value:g}' for key, value in figures.items()):52} {unit:4} {goal}")
 

@@ -4,15 +4,26 @@ from types import SimpleNamespace
 
 import pytest
 
+from clew.core.errors import Failure
+from clew.gate.ports.sandbox import Capabilities
+from clew.sandbox import languages
 from clew.service import doctor
 from clew.service.doctor import Check, examine, status_of
 from clew.service.engine import AsyncEngine
 from clew.service.settings import MEMORY, Settings
 
 
+class Surroundings:
+    def __init__(self, **fields):
+        self.found = Capabilities(name="native", **fields)
+
+    def probe(self):
+        return self.found
+
+
 @pytest.fixture(autouse=True)
 def _no_sandbox(monkeypatch):
-    monkeypatch.setattr(doctor, "_sandbox", lambda: Check(name="sandbox", verdict="ok", message=""))
+    monkeypatch.setattr(doctor, "sandbox_of", lambda _: Surroundings(usable=True))
 
 
 async def looked(settings, name):
@@ -69,3 +80,56 @@ async def test_python(tmp_path, monkeypatch):
 def test_the_worst_verdict_is_the_health():
     ok, mid, bad = (Check(name="x", verdict=v, message="") for v in ("ok", "degraded", "failed"))
     assert [status_of(c) for c in ([], [ok], [ok, mid], [mid, bad])] == ["healthy", "healthy", "degraded", "unhealthy"]
+
+
+async def sandbox_checks(monkeypatch, tmp_path, **fields):
+    monkeypatch.setattr(doctor, "sandbox_of", lambda _: Surroundings(**fields))
+    checks = await examine(Settings(state=str(tmp_path)))
+    return {c.name: c for c in checks if c.name.startswith("sandbox")}
+
+
+async def test_what_holds_each_limit(tmp_path, monkeypatch):
+    holds = {"tier": "namespaces", "memory": "cgroup", "attempts": "refused: mount", "tasks_measured": "8"}
+    found = await sandbox_checks(monkeypatch, tmp_path, usable=True, holds=holds)
+    assert {name: c.verdict for name, c in found.items()} == {"sandbox": "ok", "sandbox.memory": "ok"}
+    assert found["sandbox"].message == "native, tier namespaces, tried from inside: refused: mount"
+    assert found["sandbox.memory"].message == "cgroup"
+
+
+async def test_a_weaker_tier_is_degraded_and_says_why(tmp_path, monkeypatch):
+    holds = {"tier": "landlock", "cpu": "watchdog", "namespaces": "WEAKER: none; user namespaces are not allowed here"}
+    found = await sandbox_checks(monkeypatch, tmp_path, usable=True, holds=holds)
+    assert {name: c.verdict for name, c in found.items()} == {
+        "sandbox": "degraded",
+        "sandbox.cpu": "ok",
+        "sandbox.namespaces": "degraded",
+    }
+    assert "WEAKER in namespaces" in found["sandbox"].message
+    assert "user namespaces are not allowed" in found["sandbox.namespaces"].message
+
+
+async def test_no_sandbox_is_degraded(tmp_path, monkeypatch):
+    found = await sandbox_checks(monkeypatch, tmp_path, usable=False, reason="no Landlock")
+    assert found["sandbox"].verdict == "degraded"
+    assert "no Landlock" in found["sandbox"].message
+
+    def fail():
+        raise Failure("the runner cannot be started", code="sandbox_unavailable")
+
+    monkeypatch.setattr(doctor, "sandbox_of", lambda _: SimpleNamespace(probe=fail))
+    assert "cannot be started" in (await looked(Settings(state=str(tmp_path)), "sandbox")).message
+
+
+async def test_languages(tmp_path, monkeypatch):
+    def mounts(language):
+        if language == "duckdb":
+            raise Failure("no", code="language_unavailable", hint="install it")
+        return ()
+
+    monkeypatch.setattr(languages, "mounts", mounts)
+    check = await looked(Settings(state=str(tmp_path)), "languages")
+    assert (check.verdict, check.message, check.hint) == (
+        "ok",
+        "python, javascript, sql; not here: duckdb",
+        "install it",
+    )

@@ -16,6 +16,8 @@ OnInDoubt = Literal["fail", "ask", "retry"]
 Mode = Literal["implement", "analysis_only", "review", "dry_run", "safe_mode"]
 Risk = Literal["low", "medium", "high"]
 ToolType = Literal["builtin", "handler", "mcp"]
+ProfileName = Literal["small", "standard", "large"]
+"""Limits of code that a tool runs; ``gate.ports.sandbox`` has the figures."""
 
 DEFAULT_TIMEOUT_MS = 300_000
 

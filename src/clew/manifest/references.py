@@ -1,9 +1,10 @@
 """References between sections: agents, tools, models, credentials, profiles, nodes (requirement W2)."""
 
-from typing import Any
+from typing import Any, get_args
 
+from clew.manifest.compiled import ProfileName
 from clew.manifest.context import Context
-from clew.manifest.gateway_check import check_credential, check_gateway, check_model
+from clew.manifest.gateway_check import check_credential, check_embedding, check_gateway, check_model
 from clew.manifest.kinds import fields_of
 from clew.manifest.models.agents import Agent, McpServer, Tool
 from clew.manifest.pins import names_of, tool_ids
@@ -127,6 +128,8 @@ def _tools(context: Context) -> None:
         if tool.server is not None and kind == "mcp":
             _server(context, (*path, "server"), tool.server)
         _mcp(context, path, tool, kind)
+        if kind == "builtin" and isinstance(profile := (tool.config or {}).get("profile"), str):
+            context.refer((*path, "config", "profile"), profile, get_args(ProfileName), "limits of a sandbox")
         root = tool.permissions.root if tool.permissions is not None else None
         where = (*path, "permissions", "root")
         if root is not None and context.sound(where) and not _confined(context, root):
@@ -187,6 +190,8 @@ def _memory(context: Context) -> None:
         store = getattr(memory, name)
         if store is not None:
             check_credential(context, ("memory", name, "credential"), store.credential)
+    if memory.embedding is not None:
+        check_embedding(context, ("memory", "embedding"), memory.embedding)
 
 
 def _policy(context: Context) -> None:

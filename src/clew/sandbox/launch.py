@@ -19,6 +19,7 @@ BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from runner.forkserver import main; main(int(sys.argv[2]), int(sys.argv[3]))"
 )
+UNSAFE = "code cannot be run safely on this machine: "
 _START_S = 20.0
 _CLOSE_S = 10.0
 _MESSAGE_LIMIT = 65536
@@ -86,8 +87,7 @@ def await_end(process: int) -> None:
 
 
 def unavailable(reason: str, hint: str = "") -> Failure:
-    message = f"code cannot be run safely on this machine: {reason}"
-    return Failure(message, code="sandbox_unavailable", hint=hint)
+    return Failure(f"{UNSAFE}{reason}", code="sandbox_unavailable", hint=hint)
 
 
 def _spawn(control: socket.socket) -> subprocess.Popen[bytes]:

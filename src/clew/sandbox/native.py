@@ -19,7 +19,7 @@ import msgspec
 
 from clew.core.errors import Failure, UsageError
 from clew.gate.ports.sandbox import MIB, Capabilities, ExecRequest, ExecResult, Profile
-from clew.sandbox.launch import ForkServer, Tier, await_end, unavailable
+from clew.sandbox.launch import UNSAFE, ForkServer, Tier, await_end, unavailable
 from clew.sandbox.verdicts import BROKEN, bare_verdicts, verdicts
 from clew.sandbox.wire import decode, encode
 from clew.sandbox.workspace import Workspace
@@ -57,7 +57,7 @@ class NativeBackend:
         Raises Failure(code="sandbox_unavailable") when confinement cannot be had, Failure(code="sandbox_mount") when a
         mount cannot be shown, UsageError when the profile makes no sense.
         """
-        _check_profile(profile)
+        check_profile(profile)
         capabilities = self.probe()
         if not capabilities.usable:
             raise Failure(capabilities.reason, code="sandbox_unavailable", hint=self._hint)
@@ -87,6 +87,9 @@ class NativeBackend:
             found.append(self._try_tier(self._tiers[len(found)]))
         if found[-1].usable:
             self._tier = self._tiers[len(found) - 1]
+            if len(found) > 1:
+                why = f"WEAKER: none; {found[0].reason.removeprefix(UNSAFE)} ({self._hint})"
+                return msgspec.structs.replace(found[-1], holds={**found[-1].holds, "namespaces": why})
             return found[-1]
         return Capabilities(name="native", usable=False, reason="; ".join(one.reason for one in found))
 
@@ -192,7 +195,8 @@ class NativeSandbox:
         return ours
 
 
-def _check_profile(profile: Profile) -> None:
+def check_profile(profile: Profile) -> None:
+    """What every surroundings ask of a profile. Raises UsageError."""
     for name in ("wall_s", "cpu_s", "memory", "processes", "open_files", "file_size", "workspace"):
         if getattr(profile, name) <= 0:
             raise UsageError(f"profile: {name} must be greater than 0")

@@ -9,16 +9,17 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
-from clew.core.errors import ClewError
+from clew.core.errors import ClewError, Failure
 from clew.gate.ports.journal import RunFilter
+from clew.gate.ports.sandbox import Capabilities, Language
 from clew.runtime.clock import SystemClock
-from clew.sandbox.default import default
+from clew.sandbox import languages
 from clew.service.inspect import inspect
-from clew.service.settings import Settings
+from clew.service.settings import Settings, sandbox_of
 from clew.service.wiring import Workspace, open_journal
 
 Verdict = Literal["ok", "degraded", "failed"]
@@ -30,6 +31,8 @@ LOW_DISK, NO_DISK = 1 << 30, 64 << 20
 VERIFY_EVENTS = 100_000
 """Journals with more events are looked at in part: their newest runs."""
 _NEWEST = 50
+_WEAKER = "WEAKER"
+_OF_THE_TIER = ("tier", "attempts", "tasks_measured", "workspace_measured")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*>=\s*([0-9.]+)")
 
 
@@ -47,8 +50,7 @@ async def examine(settings: Settings) -> list[Check]:
     near = _existing(settings.directory or Path(tempfile.gettempdir()))
     checks = [_python(), *_dependencies(), await asyncio.to_thread(_durable, near), _disk(near)]
     checks += await _state(settings)
-    checks.append(await asyncio.to_thread(_sandbox))
-    return checks
+    return [*checks, *await asyncio.to_thread(_sandbox, settings), _languages()]
 
 
 def status_of(checks: list[Check]) -> Status:
@@ -184,16 +186,48 @@ async def _unfinished(workspace: Workspace) -> Check:
     return Check(name="runs", verdict="ok", message="none is interrupted")
 
 
-def _sandbox() -> Check:
+def _sandbox(settings: Settings) -> list[Check]:
+    """The surroundings that code runs in, then what holds each of its limits."""
     try:
-        found = default().probe()
+        found = sandbox_of(settings).probe()
     except (ClewError, OSError) as error:
-        return Check(name="sandbox", verdict="degraded", message=str(error), hint="code execution is refused")
+        return [Check(name="sandbox", verdict="degraded", message=str(error), hint="code execution is refused")]
     if not found.usable:
         hint = "tools that run code are refused; everything else works"
-        return Check(name="sandbox", verdict="degraded", message=f"{found.name}: {found.reason}", hint=hint)
-    held = ", ".join(sorted(found.holds))
-    return Check(name="sandbox", verdict="ok", message=f"{found.name} holds {held}" if held else found.name)
+        return [Check(name="sandbox", verdict="degraded", message=f"{found.name}: {found.reason}", hint=hint)]
+    return [_tier(found), *(_limit(name, by) for name, by in found.holds.items() if name not in _OF_THE_TIER)]
+
+
+def _tier(found: Capabilities) -> Check:
+    said = [found.name, f"tier {tier}"] if (tier := found.holds.get("tier")) else [found.name]
+    said += [f"tried from inside: {attempts}"] if (attempts := found.holds.get("attempts")) else []
+    weaker = [name for name, by in found.holds.items() if _WEAKER in by]
+    if not weaker:
+        return Check(name="sandbox", verdict="ok", message=", ".join(said))
+    message = f"{', '.join(said)}; WEAKER in {', '.join(weaker)}"
+    return Check(
+        name="sandbox", verdict="degraded", message=message, hint="what is weaker is said below, and in every result"
+    )
+
+
+def _limit(name: str, by: str) -> Check:
+    return Check(name=f"sandbox.{name}", verdict="degraded" if _WEAKER in by else "ok", message=by)
+
+
+def _languages() -> Check:
+    """None but Python's is needed: what is missing is said, and no fault."""
+    here: list[str] = []
+    missing: list[str] = []
+    hints: list[str] = []
+    for language in get_args(Language):
+        try:
+            languages.mounts(language)
+            here.append(language)
+        except Failure as error:
+            missing.append(language)
+            hints.append(error.hint)
+    message = ", ".join(here) + (f"; not here: {', '.join(missing)}" if missing else "")
+    return Check(name="languages", verdict="ok", message=message, hint="; ".join(hints))
 
 
 def _existing(path: Path) -> Path:

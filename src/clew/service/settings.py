@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 from clew.core.errors import UsageError
+from clew.gate.ports.sandbox import SandboxBackend
+from clew.sandbox.default import surroundings
 
 MEMORY = ":memory:"
 
@@ -28,6 +30,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """CLEW_REDACT_PREFIXES: comma-separated beginnings of tokens that are secrets, besides the well-known ones."""
     otlp: str = ""
     """CLEW_OTLP, else OTEL_EXPORTER_OTLP_ENDPOINT: the collector that traces are sent to (OTLP over HTTP); ``off`` is none."""
+
+    sandbox: str = "native"
+    """CLEW_SANDBOX: where untrusted code runs: ``native``, or ``docker``."""
+    sandbox_image: str = ""
+    """CLEW_SANDBOX_IMAGE: the image of Docker's containers; it has Python 3.11 or newer (python:3.11-slim …)."""
+    sandbox_runtime: str = ""
+    """CLEW_SANDBOX_RUNTIME: the runtime of Docker's containers, such as runsc; empty is the engine's own."""
 
     @property
     def directory(self) -> Path | None:
@@ -51,6 +60,11 @@ def read(environ: Mapping[str, str] | None = None, **given: str | None) -> Setti
     return Settings(**values, **split, otlp="" if otlp == "off" else otlp)  # pyright: ignore[reportArgumentType]
 
 
+def sandbox_of(settings: Settings) -> SandboxBackend:
+    """The surroundings that untrusted code runs in. Raises UsageError for what there is none of."""
+    return surroundings(settings.sandbox, settings.sandbox_image, settings.sandbox_runtime)
+
+
 VARIABLES = {
     "state": "CLEW_STATE",
     "user": "CLEW_USER",
@@ -59,6 +73,9 @@ VARIABLES = {
     "redact_fields": "CLEW_REDACT_FIELDS",
     "redact_prefixes": "CLEW_REDACT_PREFIXES",
     "otlp": "CLEW_OTLP",
+    "sandbox": "CLEW_SANDBOX",
+    "sandbox_image": "CLEW_SANDBOX_IMAGE",
+    "sandbox_runtime": "CLEW_SANDBOX_RUNTIME",
 }
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Sets ``otlp`` where CLEW_OTLP does not."""

@@ -23,9 +23,12 @@ pytestmark = pytest.mark.sandbox
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_is_held(name, preloaded, arena, targets):
     result = await arena.attack((HERE / "attacks" / f"{name}.py").read_text(), preloaded=preloaded)
-    assert (result.status, result.rc) == ("OK", 0), (result.reason, result.stdout, result.stderr)
-    assert result.stdout.startswith(b"held"), result.stdout
     assert targets.alive()
+    if not arena.limits_kill or result.status == "OK":
+        assert (result.status, result.rc) == ("OK", 0), (result.reason, result.stdout, result.stderr)
+        assert result.stdout.startswith(b"held"), result.stdout
+    else:
+        assert result.reason.startswith(("more than", "used more than")), result
 
 
 def test_there_are_enough():
@@ -82,7 +85,7 @@ async def test_processes_that_replace_each_other_are_all_killed(arena):
         f"'for _ in range(6): os.fork()\\n' + code, '{mark}'])\n",
         wall_s=1.0,
     )
-    assert result.status in ("TIMEOUT", "CPU_LIMIT", "OK")
+    assert result.status in ("TIMEOUT", "CPU_LIMIT", "OK", *(("KILLED",) if arena.limits_kill else ()))
     assert not _running(mark)
 
 
@@ -246,7 +249,7 @@ async def test_fifo_in_the_workspace_is_not_waited_for(arena):
 @pytest.mark.slow
 @pytest.mark.parametrize("user", ["root", "an ordinary user"])
 @pytest.mark.parametrize("tier", ["namespaces", "landlock"])
-def test_held_in_every_tier_whoever_starts_the_engine(backend, tier, user):
+def test_held_in_every_tier_whoever_starts_the_engine(native, tier, user):
     """Each is another way into confinement, so all attacks once more (root has the first one above)."""
     if user == "an ordinary user" and os.geteuid() != 0:
         pytest.skip("only root can become another user")

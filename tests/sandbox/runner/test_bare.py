@@ -56,7 +56,9 @@ def test_probe_says_what_is_weaker(backend):
     holds = backend.probe().holds
     assert backend.probe().usable
     assert holds["tier"] == "landlock"
-    assert {name for name, verdict in holds.items() if "WEAKER" in verdict} == {"workspace", "filesystem", "privileges"}
+    assert {name for name, verdict in holds.items() if "WEAKER" in verdict} == {
+        *("processes", "workspace", "filesystem", "privileges")
+    }
 
 
 def test_it_is_taken_when_namespaces_are_forbidden(monkeypatch):
@@ -64,7 +66,9 @@ def test_it_is_taken_when_namespaces_are_forbidden(monkeypatch):
     boot += "def refuse(flags): raise PermissionError(1, 'unshare: Operation not permitted')\nkernel.unshare = refuse\n"
     monkeypatch.setattr(launch, "BOOT", boot + "forkserver.main(int(sys.argv[2]), int(sys.argv[3]))")
     backend = NativeBackend()
-    assert backend.probe().holds["tier"] == "landlock"
+    holds = backend.probe().holds
+    assert holds["tier"] == "landlock"
+    assert holds["namespaces"].startswith("WEAKER: none; user namespaces are not allowed here: ")
     backend.acquire(SMALL).close()
 
 
@@ -207,6 +211,20 @@ async def test_memory_and_processes(sandbox):
     result = await sh(sandbox, "for n in $(seq 40); do sleep 20 & done; wait")
     assert (result.status, result.rc) != ("OK", 0)
     assert result.duration_ms < 5000
+
+
+async def test_other_processes_of_the_user_cost_a_command_nothing(sandbox):
+    """They count against the kernel's limit, and may come after the child was parked."""
+    uid = sandbox._workspace._uid
+    become = {"user": uid, "group": uid, "extra_groups": ()} if os.geteuid() == 0 else {}
+    assert (await sh(sandbox, "ls /usr; pwd")).rc == 0
+    others = [subprocess.Popen(["sleep", "60"], **become) for _ in range(3 * SMALL.processes)]
+    try:
+        assert (await sh(sandbox, "ls /usr; pwd")).stdout.endswith(b"/workspace\n")
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 async def test_a_mount_is_readable_where_it_is_and_nowhere_else(backend, tmp_path):

@@ -144,6 +144,21 @@ async def code_of(awaitable):
     return caught.value.code
 
 
+async def test_profiles(execute):
+    for config, expected in (
+        ({}, (30, 20, 512, 32)),
+        ({"profile": "small"}, (10, 10, 128, 16)),
+        ({"profile": "large", "cpu_s": 60}, (300, 60, 2048, 256)),
+    ):
+        fake = Fake()
+        limits = (await execute("python", "1", fake, config))["limits"]
+        assert (limits["wall_s"], limits["cpu_s"], limits["memory"] // 2**20, limits["processes"]) == expected
+        assert limits["output"] == 128 * 1024
+        assert fake.profile.wall_s == limits["wall_s"]
+    with pytest.raises(UsageError, match="profile"):
+        await execute("python", "1", Fake(), {"profile": "huge"})
+
+
 async def test_refuses(execute, root, monkeypatch):
     (root / "out").symlink_to("..")
     fake = Fake()

@@ -5,8 +5,9 @@ import pytest
 from clew.core.errors import Failure
 from clew.gate.ports.tool import ToolContext
 from clew.gate.schema import Validator
+from clew.manifest.compiled import ToolPlan
 from clew.sandbox.native import NativeBackend
-from clew.tools.builtin.run_tests import RunTests
+from clew.tools.builtin import builtin
 
 pytestmark = pytest.mark.sandbox
 
@@ -21,11 +22,12 @@ def backend():
 
 @pytest.fixture
 def run(root, backend):
-    async def call(**args):
+    async def call(config=None, **args):
+        tool = builtin("run_tests", ToolPlan(type="builtin", config=config or {}))
         args = {"python": sys.executable, **args}
-        Validator(RunTests.spec.inputs).check(args)
-        result = await RunTests().call(args, ToolContext(project_dir=root, root=root, sandbox=backend))
-        Validator(RunTests.spec.outputs).check(result)
+        Validator(tool.spec.inputs).check(args)
+        result = await tool.call(args, ToolContext(project_dir=root, root=root, sandbox=backend))
+        Validator(tool.spec.outputs).check(result)
         return result
 
     return call
@@ -63,6 +65,34 @@ async def test_reports_every_test(repository, run):
     assert sorted(path.name for path in repository.iterdir()) == ["src", "tests"]
 
 
+async def test_what_is_recorded(repository, run):
+    first = await run(tests=["tests/test_double.py::test_good"])
+    assert first["limits"]["wall_s"] == 300
+    assert first["limits"]["cpu_s"] == 1200
+    assert first["max_rss"] > 0
+    assert first["cpu_ms"] > 0
+    assert "network" in first["enforced"]
+    assert (first["stdout_dropped"], first["output_dropped"]) == (0, 0)
+    (repository / "link").symlink_to("src")
+    (repository / ".git").mkdir()
+    second = await run({"profile": "small"}, tests=["tests/test_double.py::test_good"], timeout=5)
+    assert second["limits"]["memory"] == 128 * 1024 * 1024
+    assert (second["limits"]["wall_s"], second["limits"]["cpu_s"]) == (5, 5)
+    assert first["code_sha256"] != second["code_sha256"]
+    (repository / "link").unlink()
+    (repository / "tests" / "test_long.py").write_text("def test_long():\n    print('x' * 9000)\n    assert 0\n")
+    third = await run(tests=["tests/test_long.py"])
+    assert len(third["output"]) == 4000
+    assert third["output_dropped"] > 5000
+    (repository / "tests" / "test_long.py").unlink()
+    assert (await run(tests=["tests/test_double.py::test_good"]))["code_sha256"] == first["code_sha256"]
+
+
+async def test_a_profile_bounds_the_time(run):
+    with pytest.raises(Failure, match="timeout"):
+        await run({"profile": "small"}, timeout=11)
+
+
 async def test_one_test(repository, run):
     result = await run(tests=["tests/test_double.py::test_good"])
     assert (result["passed"], result["rc"], len(result["tests"])) == (1, 0, 1)
@@ -85,6 +115,8 @@ async def test_suite_that_dies(root, run):
     with pytest.raises(Failure) as caught:
         await run()
     assert caught.value.code == "no_report"
+    assert caught.value.details["rc"] == 3
+    assert caught.value.details["code_sha256"]
 
 
 async def test_refuses(root, run, backend):
@@ -104,5 +136,5 @@ async def test_refuses(root, run, backend):
 
 async def test_without_a_sandbox_nothing_runs(root):
     with pytest.raises(Failure) as caught:
-        await RunTests().call({}, ToolContext(project_dir=root, root=root))
+        await builtin("run_tests").call({}, ToolContext(project_dir=root, root=root))
     assert caught.value.code == "sandbox_unavailable"

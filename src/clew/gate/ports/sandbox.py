@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from clew.manifest.compiled import ProfileName
+
 ExecStatus = Literal["OK", "TIMEOUT", "CPU_LIMIT", "MEM_LIMIT", "KILLED", "DENIED", "INTERNAL_ERROR"]
 
 MIB = 1024 * 1024
@@ -31,6 +33,18 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 1 * MIB
     """Bytes kept of each of stdout and stderr; what is beyond is counted and dropped."""
     mounts: tuple[Mount, ...] = ()
+
+
+PROFILES: dict[ProfileName, Profile] = {
+    "small": Profile(
+        wall_s=10.0, cpu_s=10.0, memory=128 * MIB, processes=16, open_files=128, file_size=16 * MIB, workspace=64 * MIB
+    ),
+    "standard": Profile(),
+    "large": Profile(
+        wall_s=300.0, cpu_s=1200.0, memory=2048 * MIB, processes=256, file_size=256 * MIB, workspace=1024 * MIB
+    ),
+}
+"""Limits by name: for an expression or a filter, for a script on data, for a test suite or a build."""
 
 
 class ExecRequest(msgspec.Struct, frozen=True, kw_only=True):

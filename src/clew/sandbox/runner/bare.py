@@ -19,7 +19,9 @@ from . import kernel, landlock
 from .identity import SetupError
 
 WORKSPACE = "workspace"
-TEMPORARY = "temporary"
+TEMPORARY = "tmp"
+CONTAINER = "/"
+"""For ``base``: a container of its own has /workspace and /tmp where they belong, each of limited size."""
 _PARENT = "/tmp"  # noqa: S108 - made unguessable and private below
 _READ = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache", "/etc/ld.so.conf"),
@@ -33,11 +35,12 @@ _KEPT = 200
 _INODE_BYTES = 4096
 _OURS = re.compile("clew-[0-9a-f]{24}")
 _ABANDONED_S = 60
+_SPARE_TASKS = 1024
 _INSIDE = re.compile(r"(?<![^=:, ])/workspace(?=[/:, ]|$)")
 
 
-def prepare(mounts: list[tuple[str, str]]) -> str:
-    """Make the directory that stands for the root; returns its path. Raises SetupError."""
+def check(mounts: list[tuple[str, str]]) -> None:
+    """Raises SetupError for a kernel or mounts with which it cannot be done."""
     found = landlock.abi()
     if found < landlock.NEEDED_ABI:
         raise SetupError(
@@ -56,6 +59,10 @@ def prepare(mounts: list[tuple[str, str]]) -> str:
                 f"commands never run as root; chmod -R o+rX {source} and open the folders above it",
                 mount=True,
             )
+
+
+def make_base() -> str:
+    """Make the directory that stands for the root; returns its path."""
     _remove_abandoned()
     base = f"{_PARENT}/clew-{os.urandom(12).hex()}"
     for folder in (base, f"{base}/{WORKSPACE}", f"{base}/{TEMPORARY}"):
@@ -134,7 +141,11 @@ def size(base: str) -> int:
 
 def real(text: str, base: str) -> str:
     """``text`` with /workspace replaced by where it really is."""
-    return _INSIDE.sub(f"{base}/{WORKSPACE}", text)
+    return text if base == CONTAINER else _INSIDE.sub(place(base, WORKSPACE), text)
+
+
+def place(base: str, name: str) -> str:
+    return f"{base.rstrip('/')}/{name}"
 
 
 def confine_first(base: str, targets: list[str], supervisor: int) -> None:
@@ -145,7 +156,7 @@ def confine_first(base: str, targets: list[str], supervisor: int) -> None:
     landlock.restrict(
         [(path, landlock.READ) for path in (*_READ, *targets)]
         + [(path, landlock.DEVICE) for path in _DEVICES]
-        + [(f"{base}/{WORKSPACE}", landlock.WRITE), (f"{base}/{TEMPORARY}", landlock.WRITE)]
+        + [(place(base, name), landlock.WRITE) for name in (WORKSPACE, TEMPORARY)]
     )
     _prove_scope(supervisor)
 
@@ -183,10 +194,14 @@ def tree(first: int) -> list[str]:
     return found
 
 
-def user_tasks() -> int:
-    """Threads of this user in the whole system: RLIMIT_NPROC counts them all."""
+def task_ceiling() -> int:
+    """What RLIMIT_NPROC may be besides a command's own processes, as it counts all threads of the user in the system.
+
+    The user's others come and go while a child is parked and its command runs: no fork may fail because of them, so
+    that the limit itself is left to the watchdog, and this one only ends a burst between two of its looks.
+    """
     mine = os.getuid()
-    count = 0
+    count = _SPARE_TASKS
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
@@ -201,7 +216,8 @@ ENFORCED: dict[str, Any] = {
     "wall": "supervisor has the first process kill its Landlock domain",
     "cpu": "watchdog, sum over the tree; rlimit per process",
     "memory": "watchdog, sum over the tree every 20 ms; rlimit data per process",
-    "processes": "watchdog over the tree; rlimit nproc, counted over all of the user's processes",
+    "processes": "WEAKER: watchdog over the tree every 20 ms; rlimit nproc, counted over all of the user's processes and "
+    f"with {_SPARE_TASKS} to spare",
     "open_files": "rlimit nofile per process",
     "file_size": "rlimit fsize",
     "workspace": "WEAKER: a directory of the host; its size is looked at four times a second, deleted open files are not",

@@ -167,7 +167,7 @@ def environment(base: str) -> dict[str, str]:
     """What every command finds, whether its request names it or not."""
     if not base:
         return _DEFAULT_ENV
-    return {**_DEFAULT_ENV, "HOME": f"{base}/{bare.WORKSPACE}", "TMPDIR": f"{base}/{bare.TEMPORARY}"}
+    return {**_DEFAULT_ENV, "HOME": bare.place(base, bare.WORKSPACE), "TMPDIR": bare.place(base, bare.TEMPORARY)}
 
 
 def _become(request: dict[str, Any], stage: Stage) -> None:

@@ -10,8 +10,9 @@ import json
 import os
 import select
 import socket
+from typing import Any
 
-from . import kernel, preload, server
+from . import cgroup, kernel, preload, server
 
 _JOB_LIMIT = 1 << 20
 
@@ -33,24 +34,29 @@ def main(control_fd: int, engine_pid: int) -> None:
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(engine, select.POLLIN)
+    groups = cgroup.find(engine_pid)
     children: dict[int, int] = {}
     while True:
         for fd, _ in poll.poll():
             if fd in children:
                 poll.unregister(fd)
-                os.waitpid(children.pop(fd), 0)
+                ended = children.pop(fd)
+                os.waitpid(ended, 0)
                 os.close(fd)
+                if groups:
+                    cgroup.leave(groups, ended)
                 continue
             message, fds, _, _ = socket.recv_fds(control, _JOB_LIMIT, 1) if fd != engine else (b"", [], 0, None)
             if not message or not fds:
                 return
-            pid = _fork_sandbox(message, fds[0], engine, [control.fileno(), *children])
+            ours = [control.fileno(), *children]
+            pid = _fork_sandbox({**json.loads(message), "groups": groups}, fds[0], engine, ours)
             pidfd = os.pidfd_open(pid)
             children[pidfd] = pid
             poll.register(pidfd, select.POLLIN)
 
 
-def _fork_sandbox(job: bytes, control_fd: int, engine: int, ours: list[int]) -> int:
+def _fork_sandbox(job: dict[str, Any], control_fd: int, engine: int, ours: list[int]) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -59,7 +65,7 @@ def _fork_sandbox(job: bytes, control_fd: int, engine: int, ours: list[int]) -> 
             kernel.die_with_parent(parent)
             for fd in ours:
                 os.close(fd)
-            server.serve(socket.socket(fileno=control_fd), engine, json.loads(job))
+            server.serve(socket.socket(fileno=control_fd), engine, job)
             code = 0
         finally:
             os._exit(code)

@@ -13,7 +13,7 @@ import signal
 import socket
 from typing import Any
 
-from . import bare, child, kernel, preload, root, seccomp, supervisor
+from . import bare, cgroup, child, kernel, preload, root, seccomp, supervisor
 from .identity import SetupError, drop_to, enter_mount_namespace, unprivileged
 from .supervisor import Place
 
@@ -44,7 +44,7 @@ def serve(control: socket.socket, engine: int, job: dict[str, Any]) -> None:
         os.close(workspace)
         os.close(myself)
         _Pool(control, engine, place, job["limits"]).serve()
-        if place.base:
+        if place.base not in ("", bare.CONTAINER):
             bare.remove(place.base)
 
 
@@ -53,9 +53,10 @@ def _refuse(control: socket.socket, error: str, hint: str, *, mount: bool = Fals
 
 
 def _prepare(job: dict[str, Any]) -> tuple[Place, int]:
-    if job["tier"] == "landlock":
+    if job["tier"] != "namespaces":
         return _prepare_bare(job)
     identity = enter_mount_namespace()
+    group = cgroup.enter(job["groups"], identity)
     mounts = [(source, target) for source, target in job["mounts"]]
     root.build_skeleton(identity, mounts, job["limits"]["workspace"])
     if identity.drop:
@@ -64,21 +65,23 @@ def _prepare(job: dict[str, Any]) -> tuple[Place, int]:
         raise SetupError("still root after the drop")
     root.check_readable(mounts)
     seccomp.program()
-    place = Place(identity, [target for _, target in mounts], "")
+    place = Place(identity, [target for _, target in mounts], "", group)
     return place, os.open(root.NEW + root.WORKSPACE, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _prepare_bare(job: dict[str, Any]) -> tuple[Place, int]:
     identity = unprivileged()
+    group = cgroup.enter(job["groups"], identity)
     if identity.drop:
         drop_to(identity)
     if 0 in os.getresuid():
         raise SetupError("root, and no way to stop being it", "run the engine as an ordinary user")
     mounts = [(source, target) for source, target in job["mounts"]]
-    base = bare.prepare(mounts)
+    bare.check(mounts)
+    base = bare.CONTAINER if job["tier"] == "container" else bare.make_base()
     seccomp.program(bare=True)
-    workspace = os.open(f"{base}/{bare.WORKSPACE}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return Place(identity, [target for _, target in mounts], base), workspace
+    workspace = os.open(bare.place(base, bare.WORKSPACE), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return Place(identity, [target for _, target in mounts], base, group), workspace
 
 
 class _Pool:

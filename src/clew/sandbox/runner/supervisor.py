@@ -11,7 +11,7 @@ import struct
 import time
 from typing import Any, NamedTuple
 
-from . import bare, child, kernel, root
+from . import bare, cgroup, child, kernel, root
 from .identity import INSIDE, Identity, map_ids
 from .watchdog import Watchdog
 
@@ -40,11 +40,13 @@ ENFORCED = {
 
 
 class Place(NamedTuple):
-    """Where a sandbox's commands run. ``base``: without namespaces, the directory that stands for the root."""
+    """Where a sandbox's commands run. ``base``: without namespaces, the directory that stands for the root; ``group``: the
+    descriptor of its control group, or -1."""
 
     identity: Identity
     targets: list[str]
     base: str
+    group: int = -1
 
 
 class _Outcome:
@@ -105,6 +107,17 @@ def serve_one(handover: socket.socket, place: Place, limits: dict[str, Any]) -> 
     with contextlib.suppress(OSError):  # the engine is gone or has cancelled
         connection.sendall(_LENGTH.pack(len(header)) + header + output[0] + output[1])
     connection.close()  # at once: leaving takes the namespaces down, and that takes time
+    if supervision:
+        supervision.close()
+
+
+def _group(sandbox: int, limits: dict[str, Any]) -> cgroup.Group | None:
+    if sandbox < 0:
+        return None
+    try:
+        return cgroup.Group(sandbox, limits)
+    except OSError:
+        return None
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -143,10 +156,11 @@ class _Supervision:
         self._hung_up = False
         self._kill_by = 0.0
         self._looks = 0
+        self._group = _group(place.group, limits)
         tasks = 2
         if self._base:
             kernel.adopt_orphans()
-            tasks = bare.user_tasks() + 2
+            tasks = bare.task_ceiling()
         else:
             kernel.unshare(child.NAMESPACES)
             map_ids(place.identity.uid, place.identity.gid, INSIDE, INSIDE, root.OLD_PROC)
@@ -156,6 +170,8 @@ class _Supervision:
         (request_r, self._request_fd), (self._status_fd, status_w) = pipes[3:]
         self._pid = kernel.fork()
         if self._pid == 0:
+            if self._group and not self._group.join():
+                os.write(status_w, b'{"ungrouped": true}\n')
             for target, fd in enumerate((stdin_r, out_w, err_w)):
                 os.dup2(fd, target, inheritable=True)
             for fd in (stdin_r, self._stdin_fd, out_r, out_w, err_r, err_w, self._request_fd, self._status_fd):
@@ -196,7 +212,13 @@ class _Supervision:
             self._kill("KILLED", "")
             os.waitpid(self._pid, 0)
             self._sweep()
+            self.close()
         return connection
+
+    def close(self) -> None:
+        """Once everything is dead."""
+        if self._group:
+            self._group.remove()
 
     def _tree(self) -> list[str]:
         return bare.tree(self._pid)
@@ -273,6 +295,8 @@ class _Supervision:
         for line in lines:
             fact = json.loads(line)
             self._ready = self._ready or "ready" in fact
+            if "ungrouped" in fact:
+                self._group = None
             self._outcome.failed = fact.get("failed", self._outcome.failed)
             if "exit" in fact and not (self._base and self._outcome.killed):
                 # without a pid namespace a shell may outlive for a moment what it waited for, and end as if by itself
@@ -295,12 +319,17 @@ class _Supervision:
         self._looks += 1
         if processes > self._limits["processes"]:
             self._kill("KILLED", f"more than {self._limits['processes']} processes")
-        elif self._looks % _SIZE_EVERY == 0 and bare.size(self._base) > self._limits["workspace"]:
+        elif self._base == bare.CONTAINER or self._looks % _SIZE_EVERY:
+            return
+        elif bare.size(self._base) > self._limits["workspace"]:
             self._kill("KILLED", f"more than {self._limits['workspace']} bytes in the workspace")
 
     def _kill(self, status: str, reason: str) -> None:
         if not self._outcome.killed:
             self._outcome.killed, self._outcome.reason = status, reason
+            if self._group:
+                with contextlib.suppress(OSError):
+                    self._group.kill()
             self._signal(signal.SIGTERM if self._base else signal.SIGKILL)
             self._kill_by = time.monotonic() + _KILL_S if self._base else 0.0
 
@@ -310,6 +339,9 @@ class _Supervision:
 
     def _sweep(self) -> None:
         """Without a pid namespace what the first process has killed, or has left behind, comes to us."""
+        if self._base and self._group:
+            with contextlib.suppress(OSError):
+                self._group.kill()
         while self._base:
             for pid in bare.tree(os.getpid())[1:]:
                 with contextlib.suppress(ProcessLookupError):
@@ -343,9 +375,15 @@ class _Supervision:
             "duration_ms": round((self._outcome.ended - self._outcome.started) * 1000),
             "cpu_ms": round(cpu_s * 1000),
             "max_rss": max(self._watchdog.peak_memory, self._outcome.command_rss),
-            "enforced": bare.ENFORCED if self._base else ENFORCED,
+            "enforced": self._enforced(),
         }
         return answer, (bytes(self._stdout.data), bytes(self._stderr.data))
+
+    def _enforced(self) -> dict[str, str]:
+        held = bare.ENFORCED if self._base else ENFORCED
+        if not self._group:
+            return held
+        return {**held, **cgroup.ENFORCED, "tree": f"{held['tree']}; {cgroup.ENFORCED['tree']}"}
 
     def _classify(self) -> tuple[str, int | None, str]:
         outcome = self._outcome
@@ -353,6 +391,8 @@ class _Supervision:
             return "INTERNAL_ERROR", None, f"setting up: {outcome.failed}"
         if outcome.killed and outcome.exit is None:
             return outcome.killed, None, outcome.reason
+        if outcome.exit is None and self._group and self._group.ran_out_of_memory():
+            return "MEM_LIMIT", None, f"used more than {self._limits['memory']} bytes of memory"
         if outcome.exit is None:
             return "KILLED", None, "the namespace's first process was killed (out of memory?)"
         if os.WIFEXITED(outcome.exit):

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from clew.core.errors import Failure
-from clew.gate.ports.sandbox import MIB, ExecResult, Languages, Profile
+from clew.gate.ports.sandbox import MIB, PROFILES, ExecResult, Languages, Profile
 from clew.gate.ports.tool import Permissions, ToolContext, ToolSpec
-from clew.manifest.compiled import ToolPlan
+from clew.manifest.compiled import ProfileName, ToolPlan
 from clew.tools.builtin.declared import config_of
+from clew.tools.executed import RECORD, record
 from clew.tools.opened import opened
 from clew.tools.text import read_bytes
 from clew.tools.validate import file_errors, opened_root
@@ -32,18 +33,21 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=_MOST_S)]
 
 class _Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: Annotated[tuple[Spoken, ...], msgspec.Meta(min_length=1)] = _LANGUAGES
-    wall_s: Seconds = 30.0
-    cpu_s: Seconds = 20.0
-    memory: Annotated[int, msgspec.Meta(ge=32 * MIB, le=64 * 1024 * MIB)] = 512 * MIB
+    profile: ProfileName = "standard"
+    wall_s: Seconds | None = None
+    cpu_s: Seconds | None = None
+    memory: Annotated[int, msgspec.Meta(ge=32 * MIB, le=64 * 1024 * MIB)] | None = None
 
 
 class ExecuteCode:
-    """As declared: ``config`` has ``languages`` and the limits ``wall_s``, ``cpu_s`` and ``memory`` (bytes)."""
+    """As declared: ``config`` has ``languages``, and the limits by name (``profile``) with those of ``wall_s``, ``cpu_s`` and
+    ``memory`` (bytes) that shall be others."""
 
     def __init__(self, plan: ToolPlan, languages: Languages | None) -> None:
-        self._config = config_of(_Config, "execute_code", plan)
+        config = config_of(_Config, "execute_code", plan)
+        self._limits = _limits(config)
         self._languages = languages
-        self.spec = _spec(self._config)
+        self.spec = _spec(config.languages, self._limits)
 
     async def call(self, args: dict[str, Any], context: ToolContext) -> dict[str, Any]:
         if context.sandbox is None or self._languages is None:
@@ -63,11 +67,16 @@ class ExecuteCode:
         return _report(args, profile, result)
 
     def _profile(self, languages: Languages, args: dict[str, Any]) -> Profile:
-        config = self._config
         with file_errors(args["language"]):
             mounts = languages.mounts(args["language"])
-        wall_s = min(config.wall_s, float(args.get("timeout", config.wall_s)))
-        return Profile(wall_s=wall_s, cpu_s=config.cpu_s, memory=config.memory, output=_OUTPUT, mounts=mounts)
+        wall_s = min(self._limits.wall_s, float(args.get("timeout", self._limits.wall_s)))
+        return msgspec.structs.replace(self._limits, wall_s=wall_s, mounts=mounts)
+
+
+def _limits(config: _Config) -> Profile:
+    own = {"wall_s": config.wall_s, "cpu_s": config.cpu_s, "memory": config.memory}
+    given = {name: value for name, value in own.items() if value is not None}
+    return msgspec.structs.replace(PROFILES[config.profile], output=_OUTPUT, **given)
 
 
 def _files(args: dict[str, Any], context: ToolContext) -> dict[str, bytes]:
@@ -94,24 +103,12 @@ def _text(text: str) -> str:
 
 
 def _report(args: dict[str, Any], profile: Profile, result: ExecResult) -> dict[str, Any]:
-    limits = {
-        name: getattr(profile, name) for name in ("wall_s", "cpu_s", "memory", "processes", "open_files", "output")
-    }
     report: dict[str, Any] = {
         "language": args["language"],
         "code_sha256": hashlib.sha256(args["code"].encode()).hexdigest(),
-        "status": result.status,
-        "rc": result.rc,
-        "reason": result.reason,
         "stdout": result.stdout.decode("utf-8", "replace"),
         "stderr": result.stderr.decode("utf-8", "replace"),
-        "stdout_dropped": result.stdout_dropped,
-        "stderr_dropped": result.stderr_dropped,
-        "duration_ms": result.duration_ms,
-        "cpu_ms": result.cpu_ms,
-        "max_rss": result.max_rss,
-        "limits": limits,
-        "enforced": result.enforced,
+        **record(profile, result),
     }
     if args["language"] in ("sql", "duckdb"):
         report |= {"results": _results(result.stdout), "stdout": ""}
@@ -138,13 +135,9 @@ def _results(stdout: bytes) -> list[dict[str, Any]]:
 _FIELDS: dict[str, Any] = {
     "language": {"type": "string"},
     "code_sha256": {"type": "string"},
-    "status": {"enum": ["OK", "TIMEOUT", "CPU_LIMIT", "MEM_LIMIT", "KILLED", "DENIED"]},
-    "rc": {"type": ["integer", "null"], "description": "Exit code; 0 is success"},
-    "reason": {"type": "string"},
     "stdout": {"type": "string"},
     "stderr": {"type": "string"},
-    "stdout_dropped": {"type": "integer", "description": "Bytes beyond what is kept"},
-    "stderr_dropped": {"type": "integer"},
+    **RECORD,
     "results": {
         "type": "array",
         "items": {
@@ -157,30 +150,25 @@ _FIELDS: dict[str, Any] = {
             "required": ["columns", "rows", "truncated"],
         },
     },
-    "duration_ms": {"type": "integer"},
-    "cpu_ms": {"type": "integer"},
-    "max_rss": {"type": "integer", "description": "Bytes"},
-    "limits": {"type": "object", "additionalProperties": {"type": "number"}},
-    "enforced": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 
-def _spec(config: _Config) -> ToolSpec:
+def _spec(languages: tuple[Spoken, ...], limits: Profile) -> ToolSpec:
     return ToolSpec(
         id="execute_code",
         description=(
-            f"Run code ({', '.join(config.languages)}) in an empty sandbox without network, and return what it printed. The "
+            f"Run code ({', '.join(languages)}) in an empty sandbox without network, and return what it printed. The "
             "working directory is /workspace; it holds `files` (path: text) and copies of the project's files named in `copy`, "
             "and is gone afterwards: print what you want to know. python is the standard library alone. sql is SQLite's: every "
             "CSV file there is a table named after it (data/sales.csv is sales), and each statement's rows come in `results`. "
-            f"Limits: {config.wall_s:g} s, {config.cpu_s:g} s of processor time, {config.memory // MIB} MiB, {_OUTPUT // 1024} KiB "
+            f"Limits: {limits.wall_s:g} s, {limits.cpu_s:g} s of processor time, {limits.memory // MIB} MiB, {_OUTPUT // 1024} KiB "
             "of each stream. A non-zero `rc` or a `status` that is not OK (TIMEOUT, CPU_LIMIT, MEM_LIMIT, KILLED, DENIED) is a "
             "result, not an error: read `reason` and `stderr`. Fails with language_unavailable or sandbox_unavailable."
         ),
         inputs={
             "type": "object",
             "properties": {
-                "language": {"enum": list(config.languages)},
+                "language": {"enum": list(languages)},
                 "code": {"type": "string", "minLength": 1, "maxLength": _CODE_LIMIT},
                 "files": {
                     "type": "object",
@@ -188,7 +176,7 @@ def _spec(config: _Config) -> ToolSpec:
                     "additionalProperties": {"type": "string", "maxLength": _FILE_LIMIT},
                 },
                 "copy": {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": _FILES},
-                "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": config.wall_s, "default": config.wall_s},
+                "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": limits.wall_s, "default": limits.wall_s},
             },
             "required": ["language", "code"],
             "additionalProperties": False,
@@ -196,7 +184,7 @@ def _spec(config: _Config) -> ToolSpec:
         outputs={
             "type": "object",
             "properties": _FIELDS,
-            "required": ["language", "code_sha256", "status", "rc", "stdout", "stderr", "duration_ms", "limits"],
+            "required": ["language", "code_sha256", "stdout", "stderr", *RECORD],
         },
         permissions=Permissions(root=".", shell=True),  # noqa: S604 - a declaration
         risk="medium",

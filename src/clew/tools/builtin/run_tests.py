@@ -1,33 +1,45 @@
 """``run_tests``: a repository's pytest suite in a sandbox, on a copy of the repository."""
 
 import asyncio
+import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from clew.core.errors import Failure, NotFound
+from clew.gate.beneath import open_regular, walk_beneath
 from clew.gate.interpreter import interpreter_mounts
-from clew.gate.ports.sandbox import MIB, ExecRequest, ExecResult, Profile, Sandbox
+from clew.gate.ports.sandbox import MIB, PROFILES, ExecRequest, ExecResult, Profile, Sandbox
 from clew.gate.ports.tool import Permissions, ToolContext, ToolSpec
+from clew.manifest.compiled import ProfileName, ToolPlan
 from clew.tools import junit
+from clew.tools.builtin.declared import config_of
 from clew.tools.builtin.list_files import SKIPPED
+from clew.tools.executed import RECORD, record
 from clew.tools.opened import opened
 from clew.tools.validate import confine, file_errors
 
 _REPORT = ".clew-report.xml"
 _REPORT_LIMIT = 64 * MIB
 _COPY = "/workspace/repository"
-_TIME_S = 300
-_MOST_TIME_S = 3600
+_MOST_TIME_S = 3600.0
 _TAIL = 4000
 _LISTED = 500
+_COUNTED = ("passed", "failed", "errors", "skipped")
 _NO_TESTS = 5
 _USAGE = 4
-_PROFILE = Profile(cpu_s=_MOST_TIME_S, memory=2048 * MIB, processes=256, workspace=1024 * MIB, file_size=256 * MIB)
+_CHUNK = 1 << 20
 
 
-class RunTests:
-    spec = ToolSpec(
+class _Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    profile: ProfileName | None = None
+
+
+def _spec(default_s: float, most_s: float) -> ToolSpec:
+    return ToolSpec(
         id="run_tests",
         description=(
             "Run the pytest suite of the repository at `path` and return each test's outcome. It runs on a copy, in a "
@@ -35,7 +47,8 @@ class RunTests:
             "`tests` narrows it to files or ids (tests/test_a.py::test_b). `python` is the interpreter to use, by "
             "default the repository's .venv. Not all passed is a result, not an error: look at `failed`, `errors` and "
             "`tests`. `status` is OK when pytest ended by itself, else TIMEOUT, CPU_LIMIT, MEM_LIMIT or KILLED; "
-            "`output` is the end of what pytest printed. Fails with no_pytest, no_report or sandbox_unavailable."
+            "`output` is the end of what pytest printed, `output_dropped` counts the bytes before it. "
+            "Fails with no_pytest, no_report or sandbox_unavailable."
         ),
         inputs={
             "type": "object",
@@ -47,7 +60,7 @@ class RunTests:
                     "items": {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": "^[^-]"},
                     "maxItems": 500,
                 },
-                "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": _MOST_TIME_S, "default": _TIME_S},
+                "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": most_s, "default": default_s},
             },
             "additionalProperties": False,
         },
@@ -73,19 +86,28 @@ class RunTests:
                     },
                 },
                 "truncated": {"type": "boolean"},
-                "rc": {"type": ["integer", "null"]},
-                "status": {"type": "string"},
-                "reason": {"type": "string"},
                 "output": {"type": "string"},
-                "duration_ms": {"type": "integer"},
+                "output_dropped": {"type": "integer", "description": "Bytes"},
+                "code_sha256": {"type": "string", "description": "Of names and content of all that was copied"},
+                **RECORD,
             },
-            "required": ["passed", "failed", "errors", "skipped", "tests", "rc", "status", "duration_ms"],
+            "required": [*_COUNTED, "tests", "output", "output_dropped", "code_sha256", *RECORD],
         },
         permissions=Permissions(root=".", shell=True),  # noqa: S604 - a declaration
         risk="medium",
         repeat_safe=True,
         mutates=False,
     )
+
+
+class RunTests:
+    """As declared: ``config`` may name a ``profile``, whose time is then the longest; without one it is an hour."""
+
+    def __init__(self, plan: ToolPlan) -> None:
+        config = config_of(_Config, "run_tests", plan)
+        self._limits = PROFILES[config.profile or "large"]
+        most_s = _MOST_TIME_S if config.profile is None else self._limits.wall_s
+        self.spec = _spec(self._limits.wall_s, most_s)
 
     async def call(self, args: dict[str, Any], context: ToolContext) -> dict[str, Any]:
         if context.sandbox is None:
@@ -94,28 +116,23 @@ class RunTests:
         if not repository.is_dir():
             raise Failure(f"{args.get('path')}: not a directory", code="not_found")
         python = args.get("python") or _interpreter(repository)
-        timeout = float(args.get("timeout", _TIME_S))
         with file_errors(python):
             mounts = interpreter_mounts(python)
-        profile = _profile(timeout, mounts)
+        profile = _profile(self._limits, args.get("timeout"), mounts)
         context.progress(None, "preparing the sandbox")
         async with opened(context.sandbox, profile) as sandbox:
-            await asyncio.to_thread(_copy, sandbox, repository)
+            digest = await asyncio.to_thread(_copy, sandbox, repository)
             context.progress(None, "running the tests")
             result = await sandbox.execute(_request(python, repository, args.get("tests", [])))
-            return await asyncio.to_thread(_summary, sandbox, result, python)
+            about = {"code_sha256": digest, **record(profile, result)}
+            return await asyncio.to_thread(_summary, sandbox, result, python, about)
 
 
-def _profile(timeout: float, mounts: tuple[Any, ...]) -> Profile:
-    return Profile(
-        wall_s=timeout,
-        cpu_s=4 * timeout,
-        memory=_PROFILE.memory,
-        processes=_PROFILE.processes,
-        file_size=_PROFILE.file_size,
-        workspace=_PROFILE.workspace,
-        mounts=mounts,
-    )
+def _profile(limits: Profile, timeout: float | None, mounts: tuple[Any, ...]) -> Profile:
+    """Processor time goes with the time that was asked for."""
+    wall_s = float(timeout or limits.wall_s)
+    cpu_s = limits.cpu_s * wall_s / limits.wall_s
+    return msgspec.structs.replace(limits, wall_s=wall_s, cpu_s=cpu_s, mounts=mounts)
 
 
 def _interpreter(repository: Path) -> str:
@@ -126,8 +143,31 @@ def _interpreter(repository: Path) -> str:
     return sys.executable
 
 
-def _copy(sandbox: Sandbox, repository: Path) -> None:
+def _copy(sandbox: Sandbox, repository: Path) -> str:
     sandbox.put_tree(repository, _COPY, ignore=tuple(sorted(SKIPPED)))
+    return _digest(repository)
+
+
+def _digest(repository: Path) -> str:
+    """SHA-256 over path, a space, and the SHA-256 of the content or of a link's text, a line for each, in walking order."""
+    total = hashlib.sha256()
+    root = os.open(repository, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for found in walk_beneath(root, skip=SKIPPED.__contains__):
+            own = hashlib.sha256()
+            try:
+                if found.kind == "link":
+                    own.update(os.fsencode(os.readlink(found.path, dir_fd=root)))
+                elif found.kind == "file":
+                    with os.fdopen(open_regular(root, found.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                        while chunk := file.read(_CHUNK):
+                            own.update(chunk)
+            except OSError:
+                continue  # vanished meanwhile
+            total.update(os.fsencode(found.path) + b" " + own.hexdigest().encode() + b"\n")
+    finally:
+        os.close(root)
+    return total.hexdigest()
 
 
 def _request(python: str, repository: Path, tests: list[str]) -> ExecRequest:
@@ -143,8 +183,10 @@ def _request(python: str, repository: Path, tests: list[str]) -> ExecRequest:
     )
 
 
-def _summary(sandbox: Sandbox, result: ExecResult, python: str) -> dict[str, Any]:
-    output = (result.stdout + result.stderr).decode("utf-8", "replace")
+def _summary(sandbox: Sandbox, result: ExecResult, python: str, about: dict[str, Any]) -> dict[str, Any]:
+    output = result.stdout + result.stderr
+    dropped = max(0, len(output) - _TAIL) + result.stdout_dropped + result.stderr_dropped
+    said = output[-_TAIL:].decode("utf-8", "replace")
     if result.status == "INTERNAL_ERROR":
         raise Failure(f"the sandbox failed: {result.reason}", code="sandbox_failed")
     if result.rc == 1 and b"No module named pytest" in result.stderr:
@@ -159,7 +201,7 @@ def _summary(sandbox: Sandbox, result: ExecResult, python: str) -> dict[str, Any
             raise Failure(
                 f"pytest ended with {result.rc} and left no report",
                 code="no_report",
-                details={"output": output[-_TAIL:]},
+                details={"output": said, **about},
             ) from None
     counts = {name: sum(test.outcome == name for test in tests) for name in ("passed", "failed", "error", "skipped")}
     tests.sort(key=lambda test: test.outcome not in ("failed", "error"))
@@ -170,9 +212,7 @@ def _summary(sandbox: Sandbox, result: ExecResult, python: str) -> dict[str, Any
         "skipped": counts["skipped"],
         "tests": [test.as_json() for test in tests[:_LISTED]],
         "truncated": len(tests) > _LISTED,
-        "rc": result.rc,
-        "status": result.status,
-        "reason": result.reason,
-        "output": output[-_TAIL:],
-        "duration_ms": result.duration_ms,
+        "output": said,
+        "output_dropped": dropped,
+        **about,
     }

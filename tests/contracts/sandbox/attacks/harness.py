@@ -26,8 +26,9 @@ def _prove_landlocked():
     ):
         try:
             attempt()
-        except PermissionError:
-            continue
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                continue
         return False
     return True
 
@@ -58,14 +59,17 @@ libc.syscall.restype = ctypes.c_long
 
 
 def seen(path):
-    """Whether there is anything to be had at ``path``. Without namespaces a name may be found out, but not opened."""
+    """Whether there is anything to be had at ``path``. Without namespaces a name may be found out, but not opened, and
+    a container engine hides files behind the null device."""
     if not LANDLOCK:
         return os.path.lexists(path)
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
-    return True
+    device = os.fstat(fd).st_rdev
+    os.close(fd)
+    return device != os.makedev(1, 3)
 
 
 def held(note=""):
