@@ -5,17 +5,18 @@ so a run that is killed goes on in the round, and at the step of it, where it wa
 from typing import Any
 
 from clew.agents.code.roles.testexec import error_log
-from clew.service.code_agents import deliver, perform, state
+from clew.service.code_agents import deliver, perform, repository, state
 
 ROUNDS = 3
 
 
 async def read_request(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     """What the agents are told of the repository, and how it is now."""
-    about = {key: given[key] for key in ("repo", "python", "model") if given.get(key)}
+    about = {key: given[key] for key in ("python", "model") if given.get(key)}
+    about["repo"] = await repository(given["repo"], ctx)
     tests = {key: given[key] for key in ("tests", "timeout") if given.get(key)}
     options = {"rounds": given.get("rounds", ROUNDS), "apply": bool(given.get("apply"))}
-    return {"about": about, "tests": tests, **options, "state": await state(given["repo"], ctx)}
+    return {"about": about, "tests": tests, **options, "state": await state(about["repo"], ctx)}
 
 
 async def test(given: dict[str, Any], ctx: Any) -> dict[str, Any]:

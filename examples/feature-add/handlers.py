@@ -3,16 +3,17 @@
 from typing import Any
 
 from clew.agents.code.roles.testexec import failing
-from clew.service.code_agents import deliver, perform, state
+from clew.service.code_agents import deliver, perform, repository, state
 
 ROUNDS = 3
 
 
 async def read_request(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     """What the agents are told, how the repository is now, and which of its tests fail already."""
-    about = {key: given[key] for key in ("repo", "python", "model") if given.get(key)}
+    about = {key: given[key] for key in ("python", "model") if given.get(key)}
+    about["repo"] = await repository(given["repo"], ctx)
     timeout = {"timeout": given["timeout"]} if given.get("timeout") else {}
-    now = await state(given["repo"], ctx)
+    now = await state(about["repo"], ctx)
     ran = await perform("TestExec", {**about, **timeout}, ctx)
     task = {
         "about": about,

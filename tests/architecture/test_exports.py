@@ -25,7 +25,7 @@ def test_what_is_not_public():
 def test_the_public_fakes():
     assert sorted(importlib.import_module("clew.testing").__all__) == [
         "FakeProvider", "MachineScript", "ManualClock", "MemoryRecord", "ScriptedDriver", "ScriptedHuman", "ScriptedModel",
-        "graph_of", "write_project",
+        "graph_of", "one_node", "write_project",
     ]  # fmt: skip
 
 

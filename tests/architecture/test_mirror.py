@@ -3,10 +3,8 @@
 NO_TEST_OF_ITS_OWN: set[str] = {
     "agents/code/kinds.py",
     "agents/code/records.py",
-    "agents/code/registry.py",
     "agents/code/roles/logs.py",
     "agents/code/roles/retrieve.py",
-    "agents/code/roles/seat.py",
     "agents/code/roles/syntax.py",
     "agents/code/runner/components.py",
     "agents/code/runner/observe.py",

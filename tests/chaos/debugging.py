@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from clew.core.states import ENDED
 from clew.gate.ports.model import ModelRequest
 from clew.runtime.host import Host
@@ -25,30 +27,36 @@ def dying(phase: str, at: int) -> None:
     async def record(self: Host, event: Any) -> None:
         nonlocal count
         fact = event.fact
-        if type(fact).__name__ != "EffectFinished" or fact.kind not in ("effect", "model"):
+        if type(fact).__name__ != "EffectFinished" or fact.kind not in ("effect", "model", "tool"):
             await recorded(self, event)
             return
         count += 1
-        if count == at and phase == "before":
+        number = count  # others may be recorded meanwhile
+        if number == at and phase == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         await recorded(self, event)
         with Path("effects").open("a") as log:
             log.write(f"{self.run} {fact.key} {fact.name}\n")
-        if count == at and phase == "after":
+        if number == at and phase == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
     Host.record = record  # type: ignore[method-assign]
 
 
 def says(answers: list[dict[str, Any]]) -> ScriptedModel:
-    """A model that answers by what it is told, whichever process asks: the first answer whose words are all there."""
+    """A model that answers by what it is told, whichever process asks: the first answer whose words are all there. One that
+    ``looks`` at something first does so in a conversation where nothing was looked at."""
 
     def answer(request: ModelRequest) -> Any:
-        told = "\n".join(part.content for message in request.messages for part in message.parts)  # type: ignore[union-attr]
+        told = msgspec.json.encode(request.messages).decode()
+        looked = any(message.role == "tool" for message in request.messages)
         chosen = next(one for one in answers if all(word in told for word in one["when"]))
+        looks = not looked and "looks" in chosen
         with Path("asked").open("a") as log:
-            log.write(f"{answers.index(chosen)}\n")
-        return chosen["says"]
+            log.write(f"{answers.index(chosen)}{' looks' if looks else ''}\n")
+        return (
+            [ScriptedModel.call(tool, **arguments) for tool, arguments in chosen["looks"]] if looks else chosen["says"]
+        )
 
     return ScriptedModel(*[answer] * 100)
 

@@ -9,39 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from deeds import DEED
 from driving import Writes, watch_writes
 
 from clew.core.envelopes import task_of, write
 from clew.gate.ports.journal import RunFilter
 from clew.service import tasks
 from clew.service.engine import open_project
+from clew.testing import one_node, write_project
 
-MANIFEST = """\
-workflow:
-  id: deeds
-  nodes:
-    - {id: start, kind: deterministic, role: start}
-    - {id: work, kind: deterministic, role: linear, handler: "deeds:work"}
-    - {id: done, kind: deterministic, role: exit}
-  edges:
-    - {from: start, to: work}
-    - {from: work, to: done}
-"""
-HANDLERS = """\
-import os
-
-
-def deed(name):
-    fd = os.open("deeds", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(fd, f"{name}\\n".encode())
-    os.close(fd)
-    return name
-
+HANDLERS = f"""{DEED}
 
 async def work(input, ctx):
     await ctx.effect("one", deed, "one")
     await ctx.effect("two", deed, "two")
-    return {"summary": "both", "newTasks": [{"agent": "deeds", "payload": n} for n in range(2)]}
+    return {{"summary": "both", "newTasks": [{{"agent": "deeds", "payload": n}} for n in range(2)]}}
 """
 TASK = {"id": "t1", "agent": "deeds", "payload": 0, "constraints": {"idempotencyKey": "k"}}
 
@@ -88,10 +70,7 @@ def trial(directory: Path, kill: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(base: Path) -> None:
-    project = base / "project"
-    project.mkdir()
-    (project / "clew.yaml").write_text(MANIFEST)
-    (project / "deeds.py").write_text(HANDLERS)
+    write_project(base / "project", one_node("deeds", "handlers:work"), HANDLERS)
     (base / "whole").mkdir()
     writes = forked(base / "whole")["writes"]
     kills = [{"write": n, "phase": phase} for n in range(1, writes + 1) for phase in ("before", "after")]

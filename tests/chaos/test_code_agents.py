@@ -15,9 +15,11 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.sandbox]
 
 TESTS = "from sums import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n"
 CAUSE = {"diagnosis": "values are left out", "target": "sums.py", "instructions": "sum all values"}
+READ = ["read_file", {"path": "sums.py"}]
+OUTSIDE = ["read_file", {"path": "../undisturbed/asked"}]
 WRONG_THEN_RIGHT = [
-    {"when": ["find out why", "Tried before"], "says": {**CAUSE, "diagnosis": "still too few"}},
-    {"when": ["find out why"], "says": CAUSE},
+    {"when": ["find out why", "Tried before"], "says": {**CAUSE, "diagnosis": "still too few"}, "looks": [READ]},
+    {"when": ["find out why"], "says": CAUSE, "looks": [["search_files", {"query": "total"}], READ, OUTSIDE]},
     {
         "when": ["change one file", "return sum(values[1:])"],
         "says": {"summary": "wrong", "edits": [{"old": "values[1:]", "new": "values[:1]"}]},
@@ -73,8 +75,9 @@ def test_killed_after_every_effect(drive, tmp_path):
     assert told["output"] == undisturbed["output"]
     assert drive("killed") == told  # verified and replayed
     recorded = Counter(lines(tmp_path / "killed" / "effects"))
-    assert processes == len(recorded) + 1 > 15
-    assert Counter(lines(tmp_path / "killed" / "asked")) == Counter("0123")
+    assert processes == len(recorded) + 1 > 20
+    assert Counter(lines(tmp_path / "killed" / "asked")) == Counter(["0 looks", "1 looks", *"0123"])
+    assert any(line.endswith(" read_file") for line in recorded)
 
 
 def test_killed_before_effects_are_recorded(drive, tmp_path):
@@ -83,7 +86,7 @@ def test_killed_before_effects_are_recorded(drive, tmp_path):
     while told is None:
         processes += 1
         told = drive("killed", phase="before", at=4)
-        assert processes < 30
+        assert processes < 40
     assert told["status"] == "success"
     assert processes > 4
     assert drive("killed")["output"] == told["output"]

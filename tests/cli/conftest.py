@@ -19,20 +19,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clew.cli.app import clew
+from clew.testing import one_node, write_project
 
 PATIENCE_S = 30.0
-
-WORKFLOW = """\
-workflow:
-  id: plain
-  nodes:
-    - {id: start, kind: deterministic, role: start}
-    - {id: work, kind: deterministic, role: linear, handler: "handlers:work"}
-    - {id: done, kind: deterministic, role: exit}
-  edges:
-    - {from: start, to: work}
-    - {from: work, to: done}
-"""
 
 ASKING = """\
 workflow:
@@ -110,19 +99,12 @@ def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    return _project(tmp_path / "plain", WORKFLOW)
+    return write_project(tmp_path / "plain", one_node("plain", "handlers:work"), HANDLERS)
 
 
 @pytest.fixture
 def asking(tmp_path: Path) -> Path:
-    return _project(tmp_path / "asking", ASKING)
-
-
-def _project(directory: Path, workflow: str) -> Path:
-    directory.mkdir()
-    (directory / "clew.yaml").write_text(workflow)
-    (directory / "handlers.py").write_text(HANDLERS)
-    return directory
+    return write_project(tmp_path / "asking", ASKING, HANDLERS)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import iniconfig
 import pytest
 
 from clew.service.engine import open_project
@@ -60,6 +61,23 @@ async def test_offline(repo):
     assert result.output["tests_after"]["failed"] == result.output["tests_before"]["failed"]
 
 
+async def test_offline_on_a_package_of_others(tmp_path):
+    package = Path(iniconfig.__file__).parent
+    shutil.copytree(package, tmp_path / "src" / "iniconfig", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tests").mkdir()
+    test = 'from iniconfig import IniConfig\n\n\ndef test():\n    assert IniConfig("x", data="[a]\\nb=1")["a"]["b"] == "1"\n'
+    (tmp_path / "tests" / "test_iniconfig.py").write_text(test)
+    examples = ">>> width('  ab ')\n    2\n    >>> width('')\n    0\n    >>> width('a b')\n    3\n"
+    stub = f'def width(line: str) -> int:\n    """Without white space around.\n\n    {examples}    """\n'
+    result, _ = await run({"repo": str(tmp_path), "target": "src/iniconfig/_parse.py", "instructions": stub})
+    assert result.status == "success", (result.error, result.output)
+    assert "+    return len(line.strip())\n" in result.output["diff"]
+    assert "+++ b/tests/test_parse_width_generated.py" in result.output["diff"]
+    assert result.output["tests_before"] == {"passed": 1}
+    assert set(result.output["tests_after"]) == {"passed"}
+    assert (tmp_path / "src/iniconfig/_parse.py").read_bytes() == (package / "_parse.py").read_bytes()
+
+
 @pytest.mark.parametrize(
     "instructions",
     ["Make it cope with time zones.", "def gcd(a, b):\n    '''Of both.\n\n    >>> gcd(4, 6)\n    2\n    '''"],
@@ -76,6 +94,7 @@ async def test_with_a_model(repo):
     text = (repo / "src/slots/intervals.py").read_text()
     tests = "from slots.intervals import overlap\n\n\ndef test_overlap():\n    assert overlap(3, 1) == 2\n"
     model = ScriptedModel(
+        ScriptedModel.call("search_files", query="def ", pattern="*.py"),
         {"summary": "an overlap", "content": text + wrong},
         *[{"content": tests, "summary": "tests"}] * 3,
         cause,

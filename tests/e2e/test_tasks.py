@@ -1,5 +1,6 @@
 """Tasks and the queue with real processes: killed and asked again, waited for, counted (W12, W13)."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,29 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from deeds import DEED
 
 from clew.core.envelopes import read
+from clew.testing import FakeProvider, one_node, write_project
+from clew.testing.provider import Call, Step
 
-MANIFEST = """\
-workflow:
-  id: shared
-  nodes:
-    - {id: start, kind: deterministic, role: start}
-    - {id: work, kind: deterministic, role: linear, handler: "shared:work"}
-    - {id: done, kind: deterministic, role: exit}
-  edges:
-    - {from: start, to: work}
-    - {from: work, to: done}
-"""
-HANDLERS = """\
-import os
-
-
-def deed(name):
-    fd = os.open("deeds", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(fd, f"{name}\\n".encode())
-    os.close(fd)
-
+HANDLERS = f"""{DEED}
 
 def work(input, ctx):
     ctx.effect("deed", deed, input["name"])
@@ -42,10 +27,7 @@ def work(input, ctx):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / "clew.yaml").write_text(MANIFEST)
-    (project / "shared.py").write_text(HANDLERS)
+    write_project(tmp_path / "project", one_node("shared", "handlers:work"), HANDLERS)
     for name in [n for n in os.environ if n.startswith("CLEW_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CLEW_STATE", str(tmp_path / "state"))
@@ -182,3 +164,58 @@ asyncio.run(main())
     assert [worker.returncode for worker in workers] == [0, 0, 0], said
     assert sum(len(one["runs"]) for one in said) == 60
     assert sorted((place / "deeds").read_text().split()) == sorted(f"run{n}" for n in range(60))
+
+
+# -- new tasks, and their queue ----------------------------------------------------------------------------------------
+
+PROVIDED = """
+providers: [{{id: house, type: openai_compatible, base_url: "{url}/v1", prices: {{input: 0, output: 0}}}}]
+models: {{coder: {{use: [house/m]}}}}
+"""
+MILESTONES = [
+    {"title": "a unit", "done_when": "one() is 1", "files": ["units.py"]},
+    {"title": "a sum", "done_when": "total([]) is 0", "files": ["sums.py"]},
+]
+SUMS = "def total(values):\n    return sum(values)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+async def test_a_plan_is_handed_on_and_its_work_done_from_the_queue(place):
+    """With a model over HTTP that looks before it answers; each piece of work is a run of its own, in another folder."""
+    says = [
+        Step(calls=(Call("list_files", {}),)),
+        Step(text=json.dumps({"summary": "two steps", "milestones": MILESTONES})),
+        Step(calls=(Call("read_file", {"path": "units.py"}), Call("read_file", {"path": "../project/clew.yaml"}))),
+        Step(text=json.dumps({"summary": "one", "edits": [{"old": "return 2", "new": "return 1"}]})),
+        Step(text=json.dumps({"summary": "a sum", "content": SUMS})),
+    ]
+    write_project(place / "repo", "", units="def one():\n    return 2\n")
+    (place / "elsewhere").mkdir()
+
+    async def done(*args, cwd=place):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "clew.cli", "-q", *args, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = await process.communicate()
+        assert process.returncode == 0, (out, err)
+        return out
+
+    async with FakeProvider(*says) as fake:
+        manifest = one_node("house", "handlers:work") + PROVIDED.format(url=fake.url)
+        write_project(place / "project", manifest, HANDLERS)
+        payload = {"repo": "repo", "goal": "sums of units", "model": "coder", "handOn": True}
+        (place / "plan.json").write_text(json.dumps({"id": "p1", "agent": "Planning", "payload": payload}))
+        plan = read(await done("task", "run", "--file", "plan.json", "--project", "project"))
+        assert [new.payload["target"] for new in plan.payload.new_tasks] == ["units.py", "sums.py"]
+        queued = json.loads(await done("queue", "--json"))
+        assert [(one["workflow"], one["task"]["parentId"]) for one in queued["runs"]] == [("CodeGen", "p1")] * 2
+        outcomes = json.loads(await done("queue", "--run", "--json", cwd=place / "elsewhere"))
+        said = [json.dumps(seen.body) for seen in fake.seen]
+    first, second = (one["output"]["delta"] for one in outcomes["runs"])
+    assert first["diff"].endswith("-    return 2\n+    return 1\n")
+    assert (second["doc"]["path"], second["doc"]["content"]) == ("sums.py", SUMS)
+    assert "units.py" in said[1]
+    assert "outside_root" in said[3]
+    assert "base_url" not in said[3]
+    assert (place / "repo" / "units.py").read_text() == "def one():\n    return 2\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deeds import DEED
 
 CHAOS = Path(__file__).parents[1] / "chaos"
 
@@ -31,27 +32,18 @@ workflow:
     - {from: work, to: done}
 """
 
-HANDLERS = """
-import os
-
-
-def deed(name):
-    fd = os.open("deeds", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(fd, f"{name}\\n".encode())
-    os.close(fd)
-    return name
-
+HANDLERS = f"""{DEED}
 
 def first(value, ctx):
-    return ctx.effect("first", deed, f"first {value}")
+    return ctx.effect("first", deed, f"first {{value}}")
 
 
 async def asks(value, ctx):
-    return await ctx.ask("how many?", {"type": "integer"})
+    return await ctx.ask("how many?", {{"type": "integer"}})
 
 
 def last(value, ctx):
-    return ctx.effect("last", deed, f"last {value}")
+    return ctx.effect("last", deed, f"last {{value}}")
 """
 
 

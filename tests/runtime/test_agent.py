@@ -464,3 +464,52 @@ async def test_a_credential_that_changes_is_no_other_request(engine, project, st
     monkeypatch.setenv("KEY", "another one")
     assert (await second.approve(waiting.run_id, "yes")).output == ["fine", "yes"]
     assert (await second.replay(waiting.run_id, handlers=True)).verdict == "identical"
+
+
+# -- ctx.converse ----------------------------------------------------------------------------------------------------
+
+CONVERSES = """
+    import world
+    from clew.agents.loop import Job
+    from clew.gate.ports.tool import ToolSpec
+    from clew.manifest.compiled import AgentPlan
+    LOOK = ToolSpec(id="look", description="Looks.", inputs={"type": "object"}, repeat_safe=True, mutates=False)
+    async def look(tool, arguments):
+        world.did.append((tool, arguments))
+        if "bad" in arguments:
+            raise Failure("there is nothing", code="not_found")
+        return {"seen": arguments}
+    async def a(input, ctx):
+        job = Job(name="Reader", agent=AgentPlan(model="fast"), input=input, instructions="Look.", tools={"look": LOOK})
+        first, said = await ctx.converse(job, look)
+        more = {"role": "user", "parts": [{"type": "text", "content": "And then?"}]}
+        going_on = Job(name="Reader", agent=job.agent, input=None, tools=job.tools, earlier=(*said, more))
+        return [first, (await ctx.converse(going_on, look))[0]]
+"""
+
+
+async def test_an_agent_that_no_manifest_declares(handler, models, world):
+    model = models([call("look", a=1), call("look", bad=1)], "one", "two")
+    engine = handler(CONVERSES)
+    result = await engine.run("go")
+    assert result.output == ["one", "two"], result.error
+    assert world.did == [("look", {"a": 1}), ("look", {"bad": 1})]
+    assert keys(result) == ["1.t1", "1.t1.c0", "1.t1.c1", "1.t2", "2.t1"]
+    assert {fact.agent for fact in effects(result)} == {"Reader"}
+    assert [fact.status for fact in effects(result)] == ["ok", "ok", "error", "ok", "ok"]
+    roles = ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert [message.role for message in model.seen[-1].messages] == roles
+    assert (await engine.replay(result.run_id, handlers=True)).verdict == "identical"
+    assert len(model.seen) == 3
+
+
+async def test_its_calls_are_one_after_the_other_in_a_part(handler):
+    result = await handler("""
+        import asyncio
+        from clew.agents.loop import Job
+        from clew.manifest.compiled import AgentPlan
+        async def a(input, ctx):
+            job = Job(name="Reader", agent=AgentPlan(model="fast"), input=input)
+            await asyncio.gather(ctx.converse(job, None), ctx.converse(job, None))
+    """).run()
+    assert "began while agent 'Reader' of the same part was under way" in result.error["message"]

@@ -7,14 +7,12 @@ import msgspec
 import pytest
 
 from clew.core.envelopes import AgentError, AgentResult, Delta, Doc, NewTask, ResultPayload, task_of, write
-from clew.core.errors import Conflict, JournalError, NotFound, UsageError
+from clew.core.errors import Conflict, JournalError, UsageError
 from clew.core.events import NodeCompleted, RunStarted
 from clew.gate.ports.journal import RunFilter
-from clew.manifest.build import plan_digest
 from clew.runtime.host import Debugger
 from clew.service import queue, runs, tasks
-from clew.service.tasks import hand_on, payload_of, perform, plan_for
-from clew.testing import ScriptedModel
+from clew.service.tasks import hand_on, payload_of, perform
 
 ECHO = """
     import world
@@ -50,39 +48,6 @@ async def test_the_workflow_answers_by_its_name(solo, world):
     assert (found.id, found.parent_id, found.agent) == (begun[0], "t1", "project")
     assert found.payload == ResultPayload(delta=Delta(summary='{"n":1}'))
     assert found.metrics.tokens_used == 0
-
-
-async def test_a_declared_agent_runs_alone(project, engine):
-    nodes = [{"id": "start", "role": "start"}, {"id": "d", "role": "exit"}]
-    sections = {
-        "providers": [{"id": "p", "type": "openai", "base_url": "http://localhost/v1"}],
-        "agents": [
-            {"id": "writer", "model": "p/m", "instructions": "Write.", "limits": {"time": "7s"}},
-            {"id": "either", "pool": ["writer"]},
-        ],
-    }
-    made = engine(project(nodes, "start>d", **sections))
-    made._models = ScriptedModel("written")
-    alone = plan_for(made.plan, "writer")
-    assert [node.id for node in alone.graph.nodes] == ["start", "work", "done"]
-    assert (alone.workflow, alone.nodes["work"].timeout_ms) == ("writer", 7_000)
-    assert alone.digest == plan_digest(alone) != made.plan.digest
-    assert plan_for(made.plan, "either").nodes["work"].agent == "either"
-    found = await ask(made, "a poem", "writer")
-    assert isinstance(found, AgentResult), found
-    assert found.payload.delta.summary == "written"
-    assert found.metrics.tokens_used > 0
-
-
-def test_shipped_agents_stand_in_one_table(solo, monkeypatch):
-    plan = solo(ECHO).plan
-    monkeypatch.setitem(tasks.AGENTS, "shipped", lambda plan: plan)
-    assert plan_for(plan, "shipped") is plan
-    with pytest.raises(NotFound, match="did you mean 'shipped'") as caught:
-        plan_for(plan, "shiped")
-    assert caught.value.code == "unknown_agent"
-    with pytest.raises(NotFound, match=r"there are .*, shipped, project"):
-        plan_for(plan, "zzz")
 
 
 # -- answers -----------------------------------------------------------------------------------------------------------
@@ -163,14 +128,13 @@ async def test_the_same_key_gives_the_first_result(solo, world):
     assert world.did == [1, 1]
 
 
-async def test_other_work_under_the_same_key_is_a_conflict(solo, world, monkeypatch):
+async def test_other_work_under_the_same_key_is_a_conflict(solo, world):
     engine = solo(ECHO)
     await ask(engine, 1, idempotencyKey="k")
     with pytest.raises(Conflict, match="another input"):
         await ask(engine, 2, idempotencyKey="k")
-    monkeypatch.setitem(tasks.AGENTS, "other", lambda plan: msgspec.structs.replace(plan, workflow="other"))
     with pytest.raises(Conflict, match="another agent"):
-        await ask(engine, 1, "other", idempotencyKey="k")
+        await ask(engine, 1, "TestExec", idempotencyKey="k")
 
 
 async def test_keys_are_of_a_tenant(solo, world):
@@ -306,7 +270,7 @@ async def test_new_tasks_are_queued_once_with_their_parent(solo, world, caplog):
         {"id": f"t1.{n}", "parentId": "t1", "agent": "project", "depth": 1} for n in (1, 3)
     ]  # fmt: skip
     assert world.did == ["parent"]
-    await queue.drive(engine.workspace)
+    assert [result.output for result in await engine.run_queued()] == ["one", None]
     assert world.did == ["parent", "one", None]
 
 
@@ -336,7 +300,7 @@ async def test_tasks_that_beget_tasks_come_to_an_end(solo, world, monkeypatch, c
     caplog.set_level(logging.ERROR)
     await ask(engine, "again")
     for _ in range(9):
-        await queue.drive(engine.workspace)
+        await engine.run_queued()  # what drives the queue hands on, whichever way it is called
     assert world.did == ["again"] * 4
 
 

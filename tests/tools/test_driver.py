@@ -10,7 +10,7 @@ from clew.gate.ports.tool import Permissions as SpecPermissions
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import Permissions, ToolPlan
 from clew.runtime.threads import Threads
-from clew.tools.driver import HandlerTool, ToolDriver, spec_of
+from clew.tools.driver import HandlerTool, Means, ToolDriver, spec_of
 
 OBJECT = {"type": "object", "properties": {"n": {"type": "integer"}}}
 
@@ -34,7 +34,7 @@ class Work:
 
 def perform(tool, tmp_path, plan=None, request=None, **fields):
     plan = plan or ToolPlan(type="builtin")
-    driver = ToolDriver(Plan(tools={"work": plan}), tmp_path, {"work": tool}, None, **fields)
+    driver = ToolDriver(Plan(tools={"work": plan}), tmp_path, {"work": tool}, Means(**fields))
     return driver.perform(
         Effect(key="t/n#1/1", kind="tool", name="work", request=request or {}, task="t", node="n", run="r")
     )

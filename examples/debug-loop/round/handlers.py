@@ -21,8 +21,9 @@ async def change(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     if not about.get("model") and not found["delta"]:
         return {**given, "written": None}
     payload = {**about, "changes": given["changes"], "action": "modify", "target": target}
-    if found["delta"]:
-        payload["content"] = found["delta"]["doc"]["content"]
+    if found["delta"]:  # of the other files that it changes, too
+        others = {path: text for path, text in found["changes"].items() if path != target}
+        payload |= {"changes": {**given["changes"], **others}, "content": found["changes"][target]}
     else:
         payload["instructions"] = diagnosis["instructions"]
         payload["material"] = {"Diagnosis": diagnosis["summary"], "Tests": given["log"]}
@@ -36,7 +37,7 @@ async def test(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     if written is None:
         rest = {key: given[key] for key in ("changes", "log", "tried")}
         return {**told, **rest, "ok": False, "diff": "", "counts": found["tests"].get("before", {})}
-    changes, diff = written["changes"], written["delta"]["diff"]
+    changes, diff = written["changes"], (found["delta"] or written["delta"])["diff"]
     ran = await perform("TestExec", {**given["about"], **given["tests"], "changes": changes}, ctx)
     rest = {"changes": changes, "log": error_log(ran), "tried": [*given["tried"], diff]}
     return {**told, **rest, "ok": ran["ok"], "diff": diff, "counts": ran["counts"]}

@@ -40,7 +40,11 @@ class AgentBody(Protocol):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of work for an agent. ``instructions``: the node's own; ``labels``: those of a decision's edges."""
+    """One piece of work for an agent. ``instructions``: the node's own; ``labels``: those of a decision's edges.
+
+    ``context``: material that it is shown before its input. ``earlier``: a conversation that it goes on with, in place of an
+    opening.
+    """
 
     name: str
     agent: AgentPlan
@@ -49,6 +53,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     schema: Any = None
     labels: tuple[str, ...] = ()
     tools: Mapping[str, ToolSpec] = {}
+    context: str = ""
+    earlier: tuple[Json, ...] = ()
 
 
 class _Call(msgspec.Struct):
@@ -90,9 +96,10 @@ class _Loop:
     def __init__(self, job: Job, body: AgentBody) -> None:
         agent = job.agent
         self._job, self._body = job, body
-        self._messages = prompt.opening(
-            [agent.instructions, job.instructions], job.input, job.schema, chain_of_thought=agent.chain_of_thought
-        )
+        self._messages = [*job.earlier] or prompt.opening(
+            [agent.instructions, job.instructions], job.input, job.schema, job.context,
+            chain_of_thought=agent.chain_of_thought,
+        )  # fmt: skip
         self._parameters = parameters(body.seed, agent.parameters)
         self._offers = [
             {"name": name, "description": spec.description, "parameters": spec.inputs, "mutates": spec.mutates}

@@ -25,8 +25,10 @@ def said(role: str, content: str) -> Json:
     return {"role": role, "parts": [{"type": "text", "content": content}]}
 
 
-def opening(instructions: list[str], value: Any, schema: Any, *, chain_of_thought: bool) -> list[Json]:
-    """System and user message."""
+def opening(
+    instructions: list[str], value: Any, schema: Any, context: str = "", *, chain_of_thought: bool
+) -> list[Json]:
+    """System and user message. ``context`` is a part of its own, before what the user says."""
     told = [text for text in instructions if text]
     if chain_of_thought:
         told.append(_THINK)
@@ -34,7 +36,8 @@ def opening(instructions: list[str], value: Any, schema: Any, *, chain_of_though
         told.append(_SCHEMA + _json(schema))
     system = [said("system", "\n\n".join(told))] if told else []
     content = value if isinstance(value, str) else "" if value is None else _json(value)
-    return [*system, said("user", content or "(no input)")]
+    user = said("user", content or "(no input)")
+    return [*system, {**user, "parts": [_text(context), *user["parts"]]} if context else user]
 
 
 def messages_of(given: list[Any]) -> list[Json]:

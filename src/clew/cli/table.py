@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import click
 
+from clew.core.errors import UsageError
+
 
 class Entry(NamedTuple):
     """``summary`` is what ``clew --help`` says; a test holds it equal to the command's own first line."""
@@ -27,6 +29,8 @@ COMMANDS: dict[str, Entry] = {
     "queue": Entry("Runs", "List, fill or drive the queue of runs."),
     "task": Entry("Runs", "Do work that comes in an envelope, and answer in one."),
     "status": Entry("Runs", "Say how many runs are queued, running, waiting and given up, and who works on them."),
+    "query": Entry("Memory", "Search memory by meaning and by words."),
+    "context": Entry("Memory", "Look into memory, and change it: documents, their versions, snapshots, the graph."),
     "runs": Entry("Looking back", "List runs, newest first."),
     "show": Entry("Looking back", "Show a run: what happened, why, and its state at any event."),
     "tail": Entry("Looking back", "Follow a run's events as they come, also from another process."),
@@ -45,11 +49,20 @@ COMMANDS: dict[str, Entry] = {
     "version": Entry("This machine", "Print versions."),
 }
 
+_EXTRAS = {"numpy": "context", "faiss": "context", "Stemmer": "context"}
+"""Module -> the extra that brings it."""
+
 
 def load(name: str) -> click.Command:
-    """The command itself. Raises KeyError for a name that is not in the table."""
+    """The command itself. Raises KeyError for a name that is not in the table, UsageError where what it needs is not installed."""
     if name not in COMMANDS:
         raise KeyError(name)
-    module = import_module(f"clew.cli.commands.{'import_' if name == 'import' else name}")
+    try:
+        module = import_module(f"clew.cli.commands.{'import_' if name == 'import' else name}")
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        needed = f"clew {name} needs {error.name}, which is not installed"
+        raise UsageError(needed, hint=f"install it with: pip install 'clew[{_EXTRAS[error.name]}]'") from None
     command: click.Command = module.command
     return command

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from clew.core.errors import Failure
-from clew.core.events import EffectStatus
+from clew.core.events import EffectStatus, Principal
 from clew.core.identity import digest
 
 Need = Literal["mutate", "network", "shell"]
@@ -38,6 +38,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """Waits only: when the wait ends by itself (ms since the epoch)."""
     agent: str = ""
     """The agent that asks, where the body is an agent's."""
+    principal: Principal = Principal()
+    """On whose behalf; the host says so."""
 
     @property
     def outward_key(self) -> str:

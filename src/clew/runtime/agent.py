@@ -12,22 +12,31 @@ from clew.gate.door import Local
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import NodePlan
+from clew.runtime.ctx import Look
+from clew.runtime.memory import shown
 from clew.runtime.project import Project
 from clew.runtime.settling import all_settled
 
 
-class AgentHost(Protocol):
-    """What an agent needs of the body it works in."""
+class Performer(Protocol):
+    """What an agent's effects need of the body it works in."""
 
     run: str
     task: str
     node: str
     seed: int
-    plan: NodePlan
 
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome: ...
 
     def tool(self, name: str) -> tuple[bool, OnInDoubt, tuple[Need, ...]]: ...
+
+
+class AgentHost(Performer, Protocol):
+    """What an agent needs of the body it works in."""
+
+    plan: NodePlan
+    context: Any
+    """What was assembled for the node, or None."""
 
 
 async def agent_output(project: Project, body: AgentHost, name: str, value: Any, key: str) -> Any:
@@ -55,8 +64,16 @@ async def agent_output(project: Project, body: AgentHost, name: str, value: Any,
         schema=project.plan.schemas[schema] if schema else _route(labels),
         labels=labels,
         tools={tool: _described(project, tool) for tool in agent.tools if tool in plan.tools},
+        context=shown(body.context) if plan.agent is not None and body.context is not None else "",
     )
     return await loop.run(job, _Seat(body, name, key))
+
+
+async def conversation(body: Performer, job: loop.Job, look: Look, key: str) -> tuple[Any, list[dict[str, Any]]]:
+    """The output of an agent that no manifest declares, and all that was said. Raises Failure as the loop does."""
+    seat = _Looking(body, job.name, key, look)
+    output = await loop.run(job, seat)
+    return output, [*seat.request["messages"], {"role": "assistant", "parts": seat.answer["parts"]}]
 
 
 async def _selected(project: Project, body: AgentHost, pool: str, key: str) -> str:
@@ -93,17 +110,19 @@ def _described(project: Project, tool: str) -> ToolSpec:
 class _Seat:
     """The loop's view of the body: effects in the agent's name."""
 
-    def __init__(self, body: AgentHost, agent: str, key: str) -> None:
+    def __init__(self, body: Performer, agent: str, key: str) -> None:
         self._body, self._agent, self._key = body, agent, key
         self.seed = body.seed
 
-    async def perform(self, key: str, kind: str, name: str, request: Any, **fields: Any) -> Outcome:
+    async def perform(
+        self, key: str, kind: str, name: str, request: Any, local: Local | None = None, **fields: Any
+    ) -> Outcome:
         body = self._body
         effect = Effect(
             key=self._key + key, kind=kind, name=name, request=request, task=body.task, node=body.node, run=body.run,
             agent=self._agent, **fields,
         )  # fmt: skip
-        return await body.perform(effect)
+        return await body.perform(effect, local)
 
     async def model(self, key: str, request: dict[str, Any]) -> Outcome:
         return await self.perform(key, "model", request["model"], request, repeat_safe=True)
@@ -118,3 +137,24 @@ class _Seat:
         if len(work) == 1:
             return [await work[0]()]
         return await all_settled([(one, None) for one in work])
+
+
+class _Looking(_Seat):
+    """Its tools are the caller's and change nothing. ``request`` and ``answer`` are the last ones of the model."""
+
+    def __init__(self, body: Performer, agent: str, key: str, look: Look) -> None:
+        super().__init__(body, agent, key)
+        self._look = look
+        self.request: dict[str, Any] = {}
+        self.answer: Any = None
+
+    async def model(self, key: str, request: dict[str, Any]) -> Outcome:
+        outcome = await super().model(key, request)
+        self.request, self.answer = request, outcome.output
+        return outcome
+
+    async def tool(self, key: str, tool: str, arguments: dict[str, Any]) -> Outcome:
+        async def local(final: Effect) -> Any:
+            return await self._look(tool, final.request)
+
+        return await self.perform(key, "tool", tool, arguments, local, repeat_safe=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from clew.agents.loop import Job
 from clew.core.codec import plain
 from clew.core.commands import RunNode
 from clew.core.errors import ClewError, Failure, Stopped, Suspended, described
@@ -20,9 +21,10 @@ from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import ApprovalSpec, NodePlan
 from clew.policies.redact import alike
-from clew.runtime.agent import agent_output
+from clew.runtime import memory
+from clew.runtime.agent import agent_output, conversation
 from clew.runtime.audit import unwatched, watched
-from clew.runtime.ctx import Ctx, SyncCtx
+from clew.runtime.ctx import Ctx, Look, SyncCtx
 from clew.runtime.project import Project
 
 logger = logging.getLogger("clew.handler")
@@ -35,6 +37,7 @@ class HostView(Protocol):
 
     run: str
     seed: int
+    session: str
     project: Project
 
     def now(self) -> int: ...
@@ -63,6 +66,8 @@ class Body:
         self.task, self.node, self.attempt = command.task, command.node, command.attempt
         self.key = body_key(self.task, self.node, self.attempt)
         self._input: Any = command.input
+        self.context: Any = None
+        """What was assembled for this node; None: its context is ``none``."""
         self.plan: NodePlan = host.project.plan.nodes[self.node]
         self.on_in_doubt: OnInDoubt = self.plan.on_in_doubt
         self.reason: Cut | None = None
@@ -155,6 +160,7 @@ class Body:
             project.check(plan.schema_in, value, code="invalid_input", what="input")
         if plan.approval:
             value = await self._approved(plan.approval, value)
+        await self._assemble(value)
         output = await self._execute(value)
         if plan.schema_out:
             project.check(plan.schema_out, output, code="invalid_output", what="output")
@@ -201,9 +207,30 @@ class Body:
             self._host.project.check(self.plan.schema_in, answer["value"], code="invalid_input", what="edited input")
         return answer["value"]
 
+    async def _assemble(self, value: Any) -> None:
+        request = memory.assembly(self._host.project.plan, self.plan.context, value)
+        if request is not None:
+            self.context = (await self.perform(self._remembering("context", "assemble", request))).value()
+
+    def _remembering(self, key: str, name: str, request: Any, *needs: Need) -> Effect:
+        return Effect(
+            key=f"{self.key}/{key}", kind="context", name=name, request=request, task=self.task, node=self.node, run=self.run,
+            repeat_safe=True, needs=needs,
+        )  # fmt: skip
+
+    async def _converse(self, value: Any) -> Any:
+        """The agent of this node, whose turn becomes part of the session's conversation where its context profile has one."""
+        output = await self.agent(self.plan.agent or "", value, f"{self.key}/")
+        request = memory.turns(
+            self._host.project.plan, self.plan.context, (self.run, self.task, self.key), value, output
+        )
+        if request is not None and self._host.session:
+            await self.perform(self._remembering("turn", "put", request, "mutate"))
+        return output
+
     async def _execute(self, value: Any) -> Any:
         if self.plan.agent is not None:
-            return await self.agent(self.plan.agent, value, f"{self.key}/")
+            return await self._converse(value)
         if self.plan.handler is None:
             return value
         if self.plan.effects == "external":
@@ -300,6 +327,9 @@ class Body:
 
     async def agent(self, name: str, value: Any, key: str) -> Any:
         return await agent_output(self._host.project, self, name, value, key)
+
+    async def converse(self, job: Job, look: Look, key: str) -> tuple[Any, list[dict[str, Any]]]:
+        return await conversation(self, job, look, key)
 
     def observe(self, effect: Effect, value: Any) -> Any:
         recorded = self._host.recorded(effect.key)

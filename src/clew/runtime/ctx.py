@@ -20,6 +20,9 @@ from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.manifest.quantities import milliseconds
 from clew.runtime.settling import Work, all_settled
 
+Look = Callable[[str, dict[str, Any]], Awaitable[Any]]
+"""``look(tool, arguments)``: performs a tool that changes nothing."""
+
 
 class BodyView(Protocol):
     """What ``ctx`` needs of the body it belongs to."""
@@ -30,6 +33,7 @@ class BodyView(Protocol):
     attempt: int
     seed: int
     on_in_doubt: OnInDoubt
+    context: Any
 
     def admit(self) -> None:
         """Raises Stopped when the body's gate is shut."""
@@ -43,6 +47,10 @@ class BodyView(Protocol):
 
     async def agent(self, name: str, value: Any, key: str) -> Any:
         """The output of a declared agent's loop, whose effects have keys that begin with ``key``."""
+        ...
+
+    async def converse(self, job: loop.Job, look: Look, key: str) -> tuple[Any, list[dict[str, Any]]]:
+        """The output of an agent that no manifest declares, and all that was said; keys as for ``agent``."""
         ...
 
     def observe(self, effect: Effect, value: Any) -> Any:
@@ -135,6 +143,20 @@ class Ctx:
         finally:
             part.busy = ""
 
+    async def converse(self, job: loop.Job, look: Look) -> tuple[Any, list[dict[str, Any]]]:
+        """Have an agent that no manifest declares do a job: its output, and the conversation, for a job that goes on with it.
+
+        ``look(tool, arguments)`` performs the job's tools, which change nothing; each call is a recorded effect. Raises Failure
+        as ``agent`` does.
+        """
+        key = self._counted("agent", job.name)
+        part = self._part_now()
+        part.busy = f"agent {job.name!r}"
+        try:
+            return await self._body.converse(job, look, f"{key}.")
+        finally:
+            part.busy = ""
+
     async def effect(
         self, name: str, fn: Callable[..., Any], *args: Any, once: bool = False, repeat_safe: bool = False
     ) -> Any:
@@ -192,6 +214,48 @@ class Ctx:
         Returns ``{run, status, output}``; raises Failure(child_failed) where the child failed.
         """
         return (await self._perform("child", workflow, {"workflow": workflow, "input": input})).value()
+
+    # -- memory ------------------------------------------------------------------------------------------------
+
+    @property
+    def context(self) -> Any:
+        """What was assembled for this node: ``{items, tokens, budget, …}``; None where its context is ``none``."""
+        return self._body.context
+
+    async def search(
+        self, text: str, *, scope: str | Sequence[str] = "project", k: int = 10,
+        filter: dict[str, Any] | None = None, **config: Any,  # noqa: A002 - the word of the contract
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Documents of ``global``, ``project``, ``session`` or ``task`` memory, best first: ``{doc_id, text, scope, …}``.
+
+        ``config``: strategy, fusion, rrf_k, dense_weight, sparse_weight, graph_weight, rerank_factor. Raises Failure:
+        ``invalid_request``, ``no_session``.
+        """
+        scopes = [scope] if isinstance(scope, str) else list(scope)
+        request: dict[str, Any] = {"scopes": scopes, "text": text, "config": {"k": k, **config}}
+        if filter is not None:
+            request["filter"] = filter
+        return (await self._perform("context", "search", request, repeat_safe=True)).value()["hits"]
+
+    async def remember(
+        self, id: str, text: str, metadata: dict[str, Any] | None = None,  # noqa: A002 - the word of the contract
+        *, scope: str = "project", expected: int | None = None,
+    ) -> int:  # fmt: skip
+        """Keep a document, in place of the one with this id; its version. The next search finds it.
+
+        ``expected``: the version that is to be replaced (0: none may be there). Raises Failure: ``version_conflict``.
+        """
+        document: dict[str, Any] = {"id": id, "text": text, "metadata": metadata or {}}
+        if expected is not None:
+            document["expected"] = expected
+        request = {"scope": scope, "documents": [document]}
+        outcome = await self._perform("context", "put", request, repeat_safe=True, needs=("mutate",))
+        return outcome.value()["versions"][id]
+
+    async def forget(self, *ids: str, scope: str = "project") -> None:
+        """Remove documents; their history stays."""
+        request = {"scope": scope, "ids": list(ids)}
+        (await self._perform("context", "remove", request, repeat_safe=True, needs=("mutate",))).value()
 
     # -- concurrency -------------------------------------------------------------------------------------------
 

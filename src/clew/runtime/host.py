@@ -85,6 +85,7 @@ class Host:
             raise ClewError("a run begins with RunStarted")
         self.run, self.seed, self.mode = origin.run, origin.seed, origin.mode
         self.principal: Principal = origin.principal
+        self.session = origin.principal.session
         self.origin = origin
         self._events = list(events)
         self.epoch = epoch
@@ -415,7 +416,7 @@ class Host:
         return self._clock.now()
 
     async def perform(self, effect: Effect, local: Local | None) -> Outcome:
-        return await self._door.perform(effect, local)
+        return await self._door.perform(msgspec.structs.replace(effect, principal=self.principal), local)
 
     def finished(self, key: str) -> Event | None:
         return self.history.finished(key)

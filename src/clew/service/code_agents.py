@@ -1,39 +1,56 @@
 """The code agents as handlers, with this machine's sandbox: ``handler: "clew.service.code_agents:code_gen"`` in a workflow.
 
-Each takes its payload as the node's input and gives its result as the output. ``PLANS`` are the plans of one agent alone, made
-from a project's, whose output is the payload of an envelope.
+Each takes its payload as the node's input and gives its result as the output. ``clew.service.agents`` names them.
 """
 
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from clew.agents.code import registry
 from clew.agents.code.roles import tree
-from clew.agents.code.roles.seat import Seat
-from clew.core.graph import Edge, Graph, Node
+from clew.agents.code.roles.seat import Bench, Seat
+from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 from clew.gate.ports.tool import ToolContext
-from clew.manifest.build import plan_digest
-from clew.manifest.compiled import NodePlan, Plan, ToolPlan
-from clew.sandbox.default import default
+from clew.manifest.compiled import ToolPlan
+from clew.service.looking import LOOKING, look
+from clew.service.settings import read, sandbox_of
 from clew.tools.builtin.static_analysis import StaticAnalysis
 
 Json = dict[str, Any]
-_TIMEOUT_MS = 3_600_000
 
 
 async def perform(name: str, given: Any, ctx: Any) -> Json:
     """The result of the code agent of that name, its name with it. Raises NotFound, and Failure as the agent does."""
-    return await registry.perform(name, given, _seat(ctx))
+    try:
+        return await registry.perform(name, given, _seat(ctx))
+    except Failure as failure:
+        if failure.code != "no_driver":
+            raise
+        hint = "work in a project that declares a provider and the model, or without a model"
+        raise Failure("there are no models here", code="no_models", hint=hint) from None
 
 
 def _seat(ctx: Any) -> Seat:
-    return Seat(ctx, default(), lint)
+    return Seat(ctx, sandbox_of(read()), Bench(lint, look, LOOKING))
+
+
+def _handler(name: str) -> Callable[[Any, Any], Awaitable[Json]]:
+    async def handler(given: Any, ctx: Any) -> Json:
+        return await perform(name, given, ctx)
+
+    return handler
+
+
+code_gen = _handler("CodeGen")
+test_gen = _handler("TestGen")
+test_exec = _handler("TestExec")
+static_analysis = _handler("StaticAnalysis")
+debug = _handler("Debug")
+design_review = _handler("DesignReview")
+refactor = _handler("Refactor")
+planning = _handler("Planning")
 
 
 def answered(given: Json, ctx: Any) -> Json:
@@ -41,43 +58,16 @@ def answered(given: Json, ctx: Any) -> Json:
     return registry.envelope_payload(given)
 
 
-async def code_gen(given: Any, ctx: Any) -> Json:
-    return await perform("CodeGen", given, ctx)
-
-
-async def test_gen(given: Any, ctx: Any) -> Json:
-    return await perform("TestGen", given, ctx)
-
-
-async def test_exec(given: Any, ctx: Any) -> Json:
-    return await perform("TestExec", given, ctx)
-
-
-async def static_analysis(given: Any, ctx: Any) -> Json:
-    return await perform("StaticAnalysis", given, ctx)
-
-
-async def debug(given: Any, ctx: Any) -> Json:
-    return await perform("Debug", given, ctx)
-
-
-async def design_review(given: Any, ctx: Any) -> Json:
-    return await perform("DesignReview", given, ctx)
-
-
-async def refactor(given: Any, ctx: Any) -> Json:
-    return await perform("Refactor", given, ctx)
-
-
-async def planning(given: Any, ctx: Any) -> Json:
-    return await perform("Planning", given, ctx)
-
-
 async def lint(backend: SandboxBackend, root: Path, target: str, *, fix: bool) -> Json:
     """The tool ``static_analysis`` on a folder."""
     tool = StaticAnalysis(ToolPlan(type="builtin", config={"fix": True}))
     context = ToolContext(project_dir=root, root=root, sandbox=backend)
     return await tool.call({"target": target, "fix": fix}, context)
+
+
+async def repository(repo: str, ctx: Any) -> str:
+    """The folder's whole path, as seen from where the work began: it may go on, or be handed on, elsewhere."""
+    return await _seat(ctx).do("repository", tree.top, repo)
 
 
 async def state(repo: str, ctx: Any) -> str:
@@ -93,36 +83,3 @@ async def deliver(given: Json, ctx: Any) -> Json:
     if given.get("apply"):
         await seat.do("write", tree.write, repo, changes, compared["before"])
     return {"diff": compared["diff"], "applied": bool(given.get("apply"))}
-
-
-def _alone(name: str, plan: Plan) -> Plan:
-    """A workflow of one code agent, with everything else as in the project."""
-    ids = ("start", "work", "answer", "done")
-    start, work, answer, done = ids
-    graph = Graph(
-        nodes=(
-            Node(id=start, role="start", default=True),
-            Node(id=work, role="linear"),
-            Node(id=answer, role="linear"),
-            Node(id=done, role="exit"),
-        ),
-        edges=tuple(Edge(source=one, target=other) for one, other in pairwise(ids)),
-    )
-    handlers = {work: HANDLERS[name], answer: f"{__name__}:answered"}
-    nodes = {one: NodePlan(handler=handlers.get(one), timeout_ms=_TIMEOUT_MS) for one in ids}
-    alone = msgspec.structs.replace(plan, workflow=name, graph=graph, nodes=nodes)
-    return msgspec.structs.replace(alone, digest=plan_digest(alone))
-
-
-HANDLERS = {
-    "CodeGen": f"{__name__}:code_gen",
-    "TestGen": f"{__name__}:test_gen",
-    "TestExec": f"{__name__}:test_exec",
-    "StaticAnalysis": f"{__name__}:static_analysis",
-    "Debug": f"{__name__}:debug",
-    "DesignReview": f"{__name__}:design_review",
-    "Refactor": f"{__name__}:refactor",
-    "Planning": f"{__name__}:planning",
-}
-PLANS: dict[str, Callable[[Plan], Plan]] = {name: partial(_alone, name) for name in HANDLERS}
-"""Agent -> what makes the plan that runs it alone, out of a project's."""

@@ -20,8 +20,8 @@ from clew.runtime.streams import woven
 from clew.service import decide as deciding
 from clew.service import fork as forking
 from clew.service import inspect as inspecting
+from clew.service import queue, runs
 from clew.service import replay as replaying
-from clew.service import runs
 from clew.service.portal import Portal
 from clew.service.runs import Waiting
 from clew.service.settings import Settings, read
@@ -203,8 +203,8 @@ class AsyncEngine:
         return await runs.enqueue(self.workspace, self.plan, self.directory, request)
 
     async def run_queued(self, max_concurrency: int | None = None) -> list[RunResult]:
-        """Drive everything queued, oldest first."""
-        return [await self.result(run) for run in await runs.run_queued(self.workspace, max_concurrency)]
+        """Drive everything queued, oldest first, and queue the new tasks that come out of it."""
+        return [await self.result(run) for run in await queue.drive(self.workspace, max_concurrency)]
 
     async def resume(
         self, run: str | None = None, *, accept: bool = False, debugger: Debugger | None = None

@@ -10,6 +10,7 @@ from clew.core.errors import Conflict, UsageError
 from clew.core.events import RunStarted
 from clew.gate.ports.journal import Record, RunFilter, RunRow
 from clew.service import runs, tasks
+from clew.service.agents import plan_for, project_for
 from clew.service.runs import RunRequest
 from clew.service.wiring import Workspace
 
@@ -95,14 +96,14 @@ async def requeue(workspace: Workspace, run: str) -> str:
         raise Conflict(f"run {run}: its input was erased")
     payload: dict[str, Any] = first.event.payload
     world = await runs.world_of(workspace, run)
-    plan, directory = runs.load_project(world.project.directory)
     note = tasks.task_note(records)
+    plan, directory = project_for(world.project.directory)
     request = RunRequest(
         input=payload.get("input"), start=origin.start, mode=origin.mode, overrides=payload.get("overrides", {}),
         timeout_ms=origin.deadline - first.event.at if origin.deadline is not None else None,
         idempotency=tasks.requeued(run), deterministic=origin.seed == 0, principal=origin.principal, task=note,
     )  # fmt: skip
-    return await runs.enqueue(workspace, tasks.plan_for(plan, note["agent"]) if note else plan, directory, request)
+    return await runs.enqueue(workspace, plan_for(plan, note["agent"]) if note else plan, directory, request)
 
 
 async def _dead(workspace: Workspace) -> AsyncGenerator[RunRow]:

@@ -191,6 +191,7 @@ class _ReplayHost:
         origin = origin_of(records)
         self.run, self.seed, self.mode = origin.run, origin.seed, origin.mode
         self.principal: Principal = origin.principal
+        self.session = origin.principal.session
         self.project = project
         self._history = history
         self._at = records[0].event.at

@@ -1,7 +1,6 @@
-"""Tasks in envelopes (requirement W12): which plan an agent's name stands for, doing the work once, and the answer to it."""
+"""Tasks in envelopes (requirement W12): doing the work once, the answer to it, and handing on the new tasks that come out of it."""
 
 import asyncio
-import difflib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -12,17 +11,16 @@ import msgspec
 
 from clew.core import envelopes
 from clew.core.envelopes import AgentError, AgentResult, AgentTask, Delta, Metrics, ResultPayload, TaskError
-from clew.core.errors import ClewError, Conflict, NotFound, UsageError
+from clew.core.errors import ClewError, Conflict, UsageError
 from clew.core.events import Noted, RunFinished, RunStarted
-from clew.core.graph import Edge, Graph, Node
 from clew.core.identity import canonical
 from clew.core.states import ENDED
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.journal import Record, RunFilter
-from clew.manifest.build import plan_digest
-from clew.manifest.compiled import DEFAULT_TIMEOUT_MS, NodePlan, Plan
+from clew.manifest.compiled import Plan
 from clew.runtime.host import Host
-from clew.service import code_agents, runs
+from clew.service import runs
+from clew.service.agents import plan_for, project_for
 from clew.service.costs import costs
 from clew.service.runs import RunRequest, RunResult
 from clew.service.wiring import Workspace
@@ -37,49 +35,10 @@ DEEPEST = 16
 REFUSED = "task_refused"
 """Name of the note that a new task of a run's result was not queued. Payload ``{"task": str, "code": str, "message": str}``."""
 
-AGENTS: dict[str, Callable[[Plan], Plan]] = {**code_agents.PLANS}
-"""Agents that ship: name -> what makes the plan that runs one, out of the project's. The one place to add them."""
-
 _OF_RESULTS = ("delta", "artifacts", "newTasks", "new_tasks", "doc", "diff", "summary")
 
 T = TypeVar("T")
 Answer = AgentResult | AgentError
-
-
-def plan_for(plan: Plan, agent: str) -> Plan:
-    """What runs ``agent``: one that ships, the project's workflow of that name, or a declared agent alone.
-
-    Raises NotFound(unknown_agent).
-    """
-    if agent in AGENTS:
-        return AGENTS[agent](plan)
-    if agent == plan.workflow:
-        return plan
-    if agent in plan.agents:
-        return _alone(plan, agent)
-    known = [*AGENTS, plan.workflow, *plan.agents]
-    near = difflib.get_close_matches(agent, known, 1)
-    meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    raise NotFound(f"the project knows no agent {agent!r}", code="unknown_agent", hint=meant)
-
-
-def _alone(plan: Plan, agent: str) -> Plan:
-    """A workflow of one declared agent, with everything else as in the project."""
-    own = plan.agents[agent]
-    members = [plan.agents[name] for name in own.pool if name in plan.agents]
-    tools = tuple(dict.fromkeys(tool for one in (own, *members) for tool in one.tools))
-    graph = Graph(
-        nodes=(
-            Node(id="start", role="start", default=True),
-            Node(id="work", role="linear", kind="agent"),
-            Node(id="done", role="exit"),
-        ),
-        edges=(Edge(source="start", target="work"), Edge(source="work", target="done")),
-    )
-    work = NodePlan(agent=agent, tools=tools, timeout_ms=own.limits.time_ms or DEFAULT_TIMEOUT_MS)
-    nodes = {"start": NodePlan(), "work": work, "done": NodePlan()}
-    alone = msgspec.structs.replace(plan, workflow=agent, graph=graph, nodes=nodes)
-    return msgspec.structs.replace(alone, digest=plan_digest(alone))
 
 
 async def perform(
@@ -263,7 +222,7 @@ async def hand_on(workspace: Workspace, run: str) -> None:
             if depth > DEEPEST:
                 raise UsageError(f"task {ident}: tasks come out of tasks {DEEPEST} times at most", code="too_deep")
             world = await runs.world_of(workspace, run)
-            plan, directory = runs.load_project(world.project.directory)
+            plan, directory = project_for(world.project.directory)
             request = RunRequest(
                 input=new.payload, mode=origin.mode, principal=origin.principal, idempotency=key,
                 task={**_note(ident, str(note["id"]), new.agent), "depth": depth},

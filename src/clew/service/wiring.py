@@ -35,10 +35,10 @@ from clew.runtime.scheduler import Scheduler
 from clew.runtime.streams import StreamHub
 from clew.runtime.threads import Threads
 from clew.sandbox import languages
-from clew.sandbox.default import default
+from clew.service.memory import Memories
 from clew.service.milestones import Alerts
 from clew.service.secrets import Learned, ProjectSecrets
-from clew.service.settings import Settings
+from clew.service.settings import Settings, sandbox_of
 from clew.stores.answers import JournalAnswers
 from clew.stores.memory.journal import MemoryJournal
 from clew.stores.projections import shipped
@@ -46,7 +46,7 @@ from clew.stores.selection import Selector
 from clew.stores.sqlite.journal import SqliteJournal
 from clew.telemetry import tracer
 from clew.tools.builtin import builtin
-from clew.tools.driver import HandlerTool, ToolDriver, spec_of
+from clew.tools.driver import HandlerTool, Means, ToolDriver, spec_of
 from clew.tools.mcp import McpServers
 
 _plans = msgspec.json.Decoder(Plan)
@@ -75,6 +75,7 @@ class Workspace:
         self._models = models
         self._secrets = Learned(settings.redact_fields, settings.redact_prefixes)
         self.streams = StreamHub(lambda: self.redactor)
+        self.memories = Memories(settings.directory, self.clock.now)
         self._gateways: list[Gateway] = []
         self._servers: list[McpServers] = []
         self._worlds: dict[tuple[str, str], Surroundings] = {}
@@ -85,6 +86,7 @@ class Workspace:
         async with AsyncExitStack() as stack:  # whatever one of them raises, the others are closed too
             stack.callback(self.threads.close)
             stack.push_async_callback(self.journal.close)
+            stack.callback(self.memories.close)
             for gateway in self._gateways:
                 stack.push_async_callback(gateway.close)
             for servers in self._servers:
@@ -146,16 +148,15 @@ class Workspace:
 
     def _drivers(self, project: Project, catalog: Catalog, tools: dict[str, Tool]) -> dict[str, Driver]:
         """By the kind of effect that they perform."""
-        drivers: dict[str, Driver] = {}
+        drivers: dict[str, Driver] = {"context": self.memories.driver(project.plan)}
         if catalog.providers:
             gateway = Gateway(catalog, self._clients(project), clock=self.clock, streams=self.streams, price=Pricer())
             self._gateways.append(gateway)
             drivers["model"] = gateway
         if tools:
             known = self._secrets.of(project.plan, project.directory)
-            drivers["tool"] = ToolDriver(
-                project.plan, project.directory, tools, default(), streams=self.streams, secrets=known
-            )
+            means = Means(sandbox_of(self.settings), self.streams, known, drivers["context"])
+            drivers["tool"] = ToolDriver(project.plan, project.directory, tools, means)
         if any(agent.pool for agent in project.plan.agents.values()):
             drivers["selection"] = Selector(self.journal)
         return drivers

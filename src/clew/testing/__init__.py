@@ -12,7 +12,7 @@ from clew.testing.graphs import graph_of
 from clew.testing.humans import ScriptedHuman
 from clew.testing.machine import MachineScript
 from clew.testing.model import ScriptedModel
-from clew.testing.projects import write_project
+from clew.testing.projects import one_node, write_project
 from clew.testing.provider import FakeProvider
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "ScriptedHuman",
     "ScriptedModel",
     "graph_of",
+    "one_node",
     "write_project",
 ]

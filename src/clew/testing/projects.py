@@ -18,3 +18,19 @@ def write_project(directory: Path, manifest: Mapping[str, Any] | str, handlers: 
     for name, source in {"handlers": handlers, **files}.items():
         (directory / f"{name}.py").write_text(dedent(source), encoding="utf-8")
     return directory
+
+
+def one_node(workflow: str, handler: str, **fields: Any) -> str:
+    """The manifest of a workflow whose one node, ``work``, between its start and its exit, has this handler and these fields."""
+    given = "".join(f", {name}: {json.dumps(value)}" for name, value in {"handler": handler, **fields}.items())
+    return f"""\
+workflow:
+  id: {workflow}
+  nodes:
+    - {{id: start, kind: deterministic, role: start}}
+    - {{id: work, kind: deterministic, role: linear{given}}}
+    - {{id: done, kind: deterministic, role: exit}}
+  edges:
+    - {{from: start, to: work}}
+    - {{from: work, to: done}}
+"""

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from clew.core.codec import plain
 from clew.core.errors import Failure
-from clew.gate.effect import Effect
+from clew.gate.effect import Driver, Effect
 from clew.gate.ports.sandbox import SandboxBackend
 from clew.gate.ports.secrets import Secrets
 from clew.gate.ports.stream import Streams
@@ -49,21 +52,27 @@ class HandlerTool:
             raise
 
 
-class ToolDriver:
-    """Performs ``tool`` effects. ``streams``: where progress is told; ``secrets``: what tools may present elsewhere."""
+class Means(NamedTuple):
+    """What tools may work with; None: that is not to be had here.
 
-    def __init__(
-        self,
-        plan: Plan,
-        project: Path,
-        tools: Mapping[str, Tool],
-        sandbox: SandboxBackend | None,
-        *,
-        streams: Streams | None = None,
-        secrets: Secrets | None = None,
-    ) -> None:
-        self._plan, self._project, self._sandbox = plan, project, sandbox
-        self._tools, self._streams, self._secrets = tools, streams, secrets
+    ``streams``: where progress is told; ``secrets``: what tools may present elsewhere; ``memory``: the driver of ``context``
+    effects.
+    """
+
+    sandbox: SandboxBackend | None = None
+    streams: Streams | None = None
+    secrets: Secrets | None = None
+    memory: Driver | None = None
+
+
+NOTHING = Means()
+
+
+class ToolDriver:
+    """Performs ``tool`` effects."""
+
+    def __init__(self, plan: Plan, project: Path, tools: Mapping[str, Tool], means: Means = NOTHING) -> None:
+        self._plan, self._project, self._tools, self._means = plan, project, tools, means
         self._inputs = {name: Validator(tool.spec.inputs) for name, tool in tools.items()}
         self._outputs = {
             name: Validator(tool.spec.outputs) for name, tool in tools.items() if tool.spec.outputs is not None
@@ -73,7 +82,7 @@ class ToolDriver:
         """Raises Failure with the tool's code, ``invalid_arguments``, or ``tool_timeout``. Cancelling ends what the tool does."""
         tool = self._tools[effect.name]
         self._inputs[effect.name].check(effect.request, what=f"arguments of {effect.name}")
-        report = Report(self._streams, effect) if self._streams is not None else None
+        report = Report(self._means.streams, effect) if self._means.streams is not None else None
         try:
             output = await self._call(tool, effect, report)
         finally:
@@ -88,10 +97,11 @@ class ToolDriver:
         context = ToolContext(
             project_dir=self._project,
             root=self._project / (plan.permissions.root or tool.spec.permissions.root or "."),
-            sandbox=self._sandbox,
-            secrets=self._secrets,
+            sandbox=self._means.sandbox,
+            secrets=self._means.secrets,
             progress=report or no_progress,
             idempotency_key=effect.outward_key,
+            search=partial(_search, self._means.memory, effect) if self._means.memory is not None else None,
         )
         limit = asyncio.timeout(plan.timeout_ms / 1000)
         try:
@@ -113,3 +123,8 @@ def spec_of(name: str, plan: ToolPlan) -> ToolSpec:
         id=name, description=plan.description or "", inputs=plan.inputs or {"type": "object"}, outputs=plan.outputs,
         permissions=permissions, risk=plan.risk, repeat_safe=plan.repeat_safe, mutates=not plan.repeat_safe,
     )  # fmt: skip
+
+
+async def _search(memory: Driver, effect: Effect, request: dict[str, Any]) -> dict[str, Any]:
+    """As the run that calls the tool sees its memory."""
+    return await memory.perform(msgspec.structs.replace(effect, kind="context", name="search", request=request))

@@ -17,7 +17,15 @@ def test_a_machine_is_examined(cli, plain):
     answer = cli("doctor", "--json")
     document = answer.document(shapes.DoctorDoc)
     assert answer.code == {"healthy": 0, "unhealthy": 1, "degraded": 2}[document.status]
-    assert {c.name for c in document.checks} >= {"python", "sqlite", "disk", "state", "sandbox", "click"}
+    assert {c.name for c in document.checks} >= {
+        "python",
+        "sqlite",
+        "disk",
+        "state",
+        "sandbox",
+        "sandbox.memory",
+        "languages",
+    }
     assert "python" in cli("doctor").out
 
 

@@ -5,9 +5,13 @@ import os
 
 import pytest
 
+from clew.cli.commands.queue import QueueDoc, TaskDoc
 from clew.cli.commands.task import Refusal
+from clew.cli.inputs import MAX_INPUT
 from clew.core.envelopes import AgentError, AgentResult, read
 from clew.core.errors import JournalError
+from clew.service.agents import CODE_AGENTS
+from clew.testing import one_node, write_project
 
 
 @pytest.fixture
@@ -76,11 +80,80 @@ def test_what_never_becomes_a_task_is_refused(cli, plain, text, code):
     assert refusal(cli("task", "run", "--file", "-", "--project", plain, stdin=text)).code == code
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff\xfe{}", b"[" * 5000, b'{"agent": "plain", "payload": ' + b"[" * 5000 + b"]" * 5000 + b"}", b'{"agent": "plain"}}'],
+    ids=["empty", "no text", "deep", "deep payload", "more than one value"],
+)  # fmt: skip
+def test_a_hostile_file_is_refused(cli, plain, tmp_path, data):
+    file = tmp_path / "task.json"
+    file.write_bytes(data)
+    refusal(cli("task", "run", "--file", file, "--project", plain))
+
+
+def test_a_file_that_is_too_large_is_refused(cli, plain, tmp_path):
+    file = tmp_path / "task.json"
+    with file.open("wb") as sparse:
+        sparse.truncate(MAX_INPUT + 1)
+    refusal(cli("task", "run", "--file", file, "--project", plain))
+    refusal(cli("task", "run", "--file", tmp_path, "--project", plain))
+
+
 def test_without_a_project_or_a_file_it_is_refused(cli, plain, tmp_path):
     nowhere = cli("task", "run", "--file", "-", "--project", tmp_path / "nowhere", stdin='{"agent": "a"}')
     assert refusal(nowhere).code == "manifest"
     assert refusal(nowhere).details["problems"]
     assert refusal(cli("task", "run", "--file", tmp_path / "none", "--project", plain)).code == "usage"
+
+
+def test_the_agents_that_ship_are_named(cli, plain):
+    shown = " ".join(cli("task", "run", "--help").out.split())
+    unknown = refusal(cli("task", "run", "--file", "-", "--project", plain, stdin='{"agent": "Coder"}'))
+    for name in CODE_AGENTS:
+        assert name in shown
+        assert name in unknown.message
+    assert "there are plain, CodeGen" in unknown.message
+
+
+def test_an_agent_that_ships_needs_no_project(cli, tmp_path, monkeypatch):
+    place = tmp_path / "empty"
+    (place / "repo").mkdir(parents=True)
+    (place / "repo" / "long.py").write_text("X = 1\n" * 600)
+    monkeypatch.chdir(place)
+    task = {"agent": "DesignReview", "payload": {"repo": "repo"}}
+    answer = cli("-q", "task", "run", "--file", "-", stdin=json.dumps(task))
+    found = read(answer.out)
+    assert (answer.code, found.payload.delta.summary) == (0, "1 findings in 1 files")
+    limited = cli("-q", "task", "run", "--file", "-", stdin=json.dumps({**task, "constraints": {"timeoutMs": 60_000}}))
+    assert read(limited.out).payload == found.payload
+    unknown = refusal(cli("task", "run", "--file", "-", stdin='{"agent": "shop"}'))
+    assert unknown.code == "unknown_agent"
+    assert unknown.message.startswith("there is no project here, and no agent 'shop'")
+
+
+def test_new_tasks_are_queued_with_their_parent_and_are_work_of_their_own(cli, tmp_path, monkeypatch):
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "a.py").write_text("A = 1\n")
+    payload = {"repo": "repo", "goal": "- clamp\n- wrap", "target": "a.py", "handOn": True}
+    task = json.dumps({"id": "p1", "agent": "Planning", "payload": payload, "constraints": {"idempotencyKey": "k"}})
+    answer = cli("-q", "task", "run", "--file", "-", stdin=task)
+    found = read(answer.out)
+    assert [new.agent for new in found.payload.new_tasks] == ["CodeGen", "CodeGen"]
+    assert "newTasks" not in found.payload.artifacts[0]
+    assert cli("-q", "task", "run", "--file", "-", stdin=task).out == answer.out
+    queued = cli("queue", "--json").document(QueueDoc)
+    assert [(line.workflow, line.parent, line.task) for line in queued.runs] == [
+        ("CodeGen", "", TaskDoc(id=f"p1.{n}", parent_id="p1", agent="CodeGen")) for n in (1, 2)
+    ]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")  # the work is on the repository that the plan was made for
+    outcomes = cli("-q", "queue", "--run", "--json")
+    assert outcomes.code == 1
+    assert [one["error"]["code"] for one in outcomes.json()["runs"]] == ["offline_cannot", "offline_cannot"]
+    assert len(cli("queue", "--dead", "--json").json()["letters"]) == 2
+    again = cli("queue", "--requeue", queued.runs[0].run, "--json").json()["run"]
+    (line,) = cli("queue", "--json").document(QueueDoc).runs
+    assert (line.run, line.task) == (again, queued.runs[0].task)
 
 
 def test_other_work_under_the_same_key_is_refused(ask, cli, plain):
@@ -177,17 +250,7 @@ def busy(tmp_path):
     """``busy(handler)``: a project whose one node does not end."""
 
     def make(handler, **fields):
-        directory = tmp_path / handler
-        directory.mkdir()
-        nodes = [
-            {"id": "start", "kind": "deterministic", "role": "start"},
-            {"id": "a", "kind": "deterministic", "role": "linear", "handler": f"handlers:{handler}", **fields},
-            {"id": "done", "kind": "deterministic", "role": "exit"},
-        ]
-        edges = [{"from": "start", "to": "a"}, {"from": "a", "to": "done"}]
-        (directory / "clew.yaml").write_text(json.dumps({"workflow": {"id": "busy", "nodes": nodes, "edges": edges}}))
-        (directory / "handlers.py").write_text(BUSY)
-        return directory
+        return write_project(tmp_path / handler, one_node("busy", f"handlers:{handler}", **fields), BUSY)
 
     return make
 

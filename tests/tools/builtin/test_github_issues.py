@@ -8,7 +8,7 @@ from clew.gate.effect import Effect
 from clew.manifest.compiled import Permissions, ToolPlan
 from clew.testing import MemoryRecord
 from clew.tools.builtin import builtin, github_issues
-from clew.tools.driver import ToolDriver
+from clew.tools.driver import Means, ToolDriver
 
 CONFIG = {"repos": ["acme/app"], "credential": "key"}
 
@@ -73,7 +73,9 @@ async def test_killed_between_create_and_record(github, keys, tmp_path, on_in_do
     config = {**CONFIG, "base_url": github.site.url}
     plan = ToolPlan(type="builtin", config=config, permissions=Permissions(network=True), on_in_doubt=on_in_doubt)
     tool = builtin("github_issues", plan)
-    driver = ToolDriver(SimpleNamespace(tools={tool.spec.id: plan}), tmp_path, {tool.spec.id: tool}, None, secrets=keys)
+    driver = ToolDriver(
+        SimpleNamespace(tools={tool.spec.id: plan}), tmp_path, {tool.spec.id: tool}, Means(secrets=keys)
+    )
     record = MemoryRecord()
     effect = Effect(
         key="t/n#1/1", kind="tool", name="github_issues", request={"action": "create", "title": "A"}, task="t", node="n",

@@ -1,12 +1,13 @@
 """The code agents by name: the one place to add them."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from clew.agents.code.roles import analysis, codegen, debug, planning, refactor, review, testexec, testgen
-from clew.agents.code.roles.seat import Payload, Seat
+from clew.agents.code.roles import analysis, codegen, debug, planning, refactor, review, testexec, testgen, tree
+from clew.agents.code.roles.seat import Payload, Seat, understood
 from clew.core.errors import NotFound
 
 Json = dict[str, Any]
@@ -43,8 +44,15 @@ def agent(name: str) -> CodeAgent:
 
 
 async def perform(name: str, payload: Json, seat: Seat) -> Json:
-    """The result of the agent, with its name as ``agent``. Raises NotFound, and Failure as the agent does."""
-    return {"agent": name, **await agent(name).work(payload, seat)}
+    """The result of the agent, with its name as ``agent``. Raises NotFound, and Failure as the agent does.
+
+    A relative path of the repository is taken from where the work begins, wherever it goes on.
+    """
+    chosen = agent(name)
+    wanted = understood(chosen.payload, payload)
+    if not Path(wanted.repo).is_absolute():
+        payload = {**payload, "repo": await seat.do("repository", tree.top, wanted.repo)}
+    return {"agent": name, **await chosen.work(payload, seat)}
 
 
 def envelope_payload(result: Json) -> Json:

@@ -20,17 +20,33 @@ from clew.cli.summary import exit_code, print_outcome, worst
 from clew.cli.terminal import Paper, clock
 from clew.core.errors import NotFound, UsageError
 from clew.core.events import DriverStarted, Event, RunFinished
-from clew.gate.ports.journal import RunFilter
+from clew.gate.ports.journal import RunFilter, RunRow
 from clew.service import queue, runs
 from clew.service.engine import AsyncEngine, open_project, open_state
+from clew.service.tasks import task_note
 
 _ALL = 100_000
+
+
+class TaskDoc(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The task that a run is made for. ``parentId``: the task that it came out of."""
+
+    id: str
+    parent_id: str | None
+    agent: str
+
+
+class QueuedLine(shapes.RunLine, frozen=True, kw_only=True):
+    """A queued run."""
+
+    task: TaskDoc | None
+    """None for one that was queued by hand."""
 
 
 class QueueDoc(StatusDoc, frozen=True, kw_only=True):
     """How the queue stands, and what is in it, oldest first."""
 
-    runs: list[shapes.RunLine]
+    runs: list[QueuedLine]
     more: bool = False
 
 
@@ -116,9 +132,9 @@ command.add_command(add)
 
 
 def _list(session: Session) -> int:
-    async def work(engine: AsyncEngine) -> tuple[queue.Standing, list[shapes.RunLine]]:
+    async def work(engine: AsyncEngine) -> tuple[queue.Standing, list[QueuedLine]]:
         rows = await engine.runs(RunFilter(states=("queued",), limit=_ALL))
-        return await queue.standing(engine.workspace), [present.run_line(row) for row in reversed(rows)]
+        return await queue.standing(engine.workspace), [await _queued(engine, row) for row in reversed(rows)]
 
     try:
         found, queued = looking_back(session, work)
@@ -128,10 +144,16 @@ def _list(session: Session) -> int:
         counts = msgspec.structs.asdict(found)
         present.emit(session, QueueDoc(ok=True, stopped=not found.workers, runs=queued, **counts))
     elif queued:
-        print_runs(Paper(), queued)
+        print_runs(Paper(), [*queued])
     else:
         session.say("the queue is empty")
     return 0
+
+
+async def _queued(engine: AsyncEngine, row: RunRow) -> QueuedLine:
+    note = task_note(await engine.workspace.journal.read(row.run, 0, 3))
+    task = None if note is None else TaskDoc(id=note["id"], parent_id=note["parentId"], agent=note["agent"])
+    return QueuedLine(task=task, **msgspec.structs.asdict(present.run_line(row)))
 
 
 def _letters(session: Session) -> int:

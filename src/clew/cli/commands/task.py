@@ -20,8 +20,9 @@ from clew.cli.session import Session, pass_session
 from clew.core import envelopes
 from clew.core.envelopes import AgentError, AgentResult, AgentTask, TaskError
 from clew.core.errors import ClewError, ManifestError
-from clew.service import supervise, tasks
-from clew.service.engine import AsyncEngine, open_project
+from clew.service import settings, supervise, tasks
+from clew.service.agents import plan_for, project_for
+from clew.service.engine import AsyncEngine
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -52,6 +53,10 @@ def command(ctx: click.Context) -> int:
     examples=[
         ("clew task run --file task.json", "the answer is one line of JSON on stdout"),
         ("clew task run --file - --project shop < task.json", "the task on stdin"),
+        (
+            """echo '{"agent": "TestExec", "payload": {"repo": "."}}' | clew task run --file -""",
+            "the tests here, in the sandbox",
+        ),
     ],
     shape=AgentResult | AgentError | Refusal,
     lines=True,
@@ -64,15 +69,17 @@ def run(session: Session, file: str, project: Path, worker: int | None) -> int:
     """Do the work of an AgentTask.
 
     The answer is one line of JSON: an AgentResult, an AgentError, or {ok: false, traceId, error} for what never became a task.
-    Its agent is a declared agent of the project or the project's workflow, by its id; its payload is the input. A task with the
+    Its agent is the project's workflow or one of its declared agents, by its id, or a code agent, which needs no project: CodeGen,
+    TestGen, TestExec, StaticAnalysis, Debug, DesignReview, Refactor, Planning. Its payload is the input. A task with the
     idempotency key of an earlier one gives that one's answer.
     """
     if worker is not None:
         supervise.die_with(worker)
     try:
         task = envelopes.task_of(build(None, file, ()))
-        engine = open_project(project, session.state)
-        tasks.plan_for(engine.plan, task.agent)
+        plan, directory = project_for(project)
+        plan_for(plan, task.agent)
+        engine = AsyncEngine(plan, directory, settings.read(state=session.state))
     except ClewError as error:
         return _refuse(session, error)
     try:

@@ -1,6 +1,6 @@
 """The tool port: what an agent or a handler may call. Drivers live in ``clew.tools``."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -47,6 +47,10 @@ def no_progress(fraction: float | None, message: str) -> None:
     """A ``Progress`` that tells nobody."""
 
 
+Search = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+"""A request of the ``search`` effect of kind ``context`` -> its output."""
+
+
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     """Where a call stands. ``root`` is absolute; ``sandbox`` is None where nothing may be executed.
 
@@ -61,6 +65,8 @@ class ToolContext(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Secrets | None = None
     progress: Progress = no_progress
     idempotency_key: str = ""
+    search: Search | None = None
+    """Looks into the run's memory; None where there is none to be had."""
 
 
 class Tool(Protocol):

@@ -20,8 +20,8 @@ BUILTINS: dict[str, str] = {
     "list_files": "clew.tools.builtin.list_files:ListFiles",
     "search_files": "clew.tools.builtin.search_files:SearchFiles",
     "apply_patch": "clew.tools.builtin.apply_patch:ApplyPatch",
-    "run_tests": "clew.tools.builtin.run_tests:RunTests",
     "plan_milestones": "clew.tools.builtin.milestones:PlanMilestones",
+    "search_context": "clew.tools.builtin.search_context:SearchContext",
     "mark_milestone": "clew.tools.builtin.milestones:MarkMilestone",
 }
 """Tool id -> ``module:class``; loaded when asked for, so that a project pays only for the tools it names."""
@@ -30,6 +30,7 @@ CONFIGURED: dict[str, str] = {
     "http_request": "clew.tools.builtin.http_request:HttpRequest",
     "github_issues": "clew.tools.builtin.github_issues:GithubIssues",
     "project_status": "clew.tools.builtin.project_status:ProjectStatus",
+    "run_tests": "clew.tools.builtin.run_tests:RunTests",
     "static_analysis": "clew.tools.builtin.static_analysis:StaticAnalysis",
 }
 """The same for tools that are made from their declaration."""

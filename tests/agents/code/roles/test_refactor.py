@@ -57,9 +57,10 @@ async def test_nothing_to_judge_by(improve):
 
 async def test_a_model_that_breaks_it_first(improve):
     told = await improve(
+        [("search_files", {"query": "sums", "pattern": "*.py"})],
         {"summary": "shorter", "edits": [{"old": LOOP, "new": "    return len(values) + 5\n"}]},
         {"summary": "shorter", "edits": [{"old": LOOP, "new": "    return sum(values)\n"}]},
     )
     assert told["method"] == "model"
     assert "return sum(values)" in told["changes"]["sums.py"]
-    assert "tests that passed do not any more: test_sums.py::test_total" in improve.body.asked[1][-1]["content"]
+    assert "tests that passed do not any more: test_sums.py::test_total" in improve.body.asked[2][-1]["content"]

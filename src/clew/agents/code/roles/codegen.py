@@ -10,7 +10,7 @@ import msgspec
 
 from clew.agents.code import interpreter as interpreters
 from clew.agents.code import workspace
-from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Seat, correction, opening, understood
+from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Question, Seat, understood
 from clew.agents.code.roles.stubs import stub_in, written
 from clew.agents.code.roles.syntax import checked
 from clew.agents.code.roles.tree import delta, placed, python_files, read
@@ -18,8 +18,6 @@ from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 
 SEARCH_S = 45.0
-CORRECTIONS = 2
-"""How often an answer that cannot be used goes back to the model."""
 _NAMES = 300
 ANSWER: Json = {
     "type": "object",
@@ -104,24 +102,21 @@ async def _given(wanted: Task, before: str | None, seat: Seat) -> Made:
 
 async def _written(wanted: Task, before: str | None, seat: Seat) -> Made:
     names = await seat.do("list", names_of, msgspec.to_builtins(wanted))
-    sections = {
+    about = {
         "Task": wanted.instructions,
         "Action": f"{wanted.action} {wanted.target}",
         "File": before,
         **wanted.material,
         "Python files": "\n".join(names),
     }
-    messages = opening("codegen", sections)
-    for left in reversed(range(CORRECTIONS + 1)):
-        answer = await seat.ask(wanted.model, messages, ANSWER)
-        try:
-            after = edited(before, answer)
-            return after, answer["summary"], await checked(seat, wanted, {wanted.target: after})
-        except Failure as wrong:
-            if not left or wrong.code not in ("misfit", "invalid_code", "no_change"):
-                raise
-            messages = [*messages, *correction(answer, wrong.message)]
-    raise AssertionError("unreachable")
+    mendable = ("misfit", "invalid_code", "no_change")
+
+    async def take(answer: Json, _left: int) -> Made:
+        after = edited(before, answer)
+        return after, answer["summary"], await checked(seat, wanted, {wanted.target: after})
+
+    question = Question(agent="CodeGen", prompt="codegen", about=about, schema=ANSWER, mendable=mendable)
+    return await seat.ask(wanted, question, take)
 
 
 async def _found(wanted: Task, before: str | None, seat: Seat) -> Made:

@@ -11,17 +11,18 @@ import msgspec
 from clew.agents.code import jobs, repair
 from clew.agents.code.repair import Perform
 from clew.agents.code.roles import testexec
-from clew.agents.code.roles.codegen import CORRECTIONS, edited
+from clew.agents.code.roles.codegen import edited
 from clew.agents.code.roles.logs import Read
 from clew.agents.code.roles.logs import read as read_log
 from clew.agents.code.roles.retrieve import excerpts
-from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Seat, correction, opening, understood
+from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Question, Seat, task_for, understood
 from clew.agents.code.roles.syntax import checked
 from clew.agents.code.roles.tree import copied, delta, placed, python_files, read, text_of
 from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 
 _MOST_TRIES = 6000
+_MOST_CHANGES = 4
 _LOG = 60_000
 _EDITS: Json = {
     "type": "array",
@@ -37,13 +38,15 @@ _SAID: Json = {name: {"type": "string"} for name in ("diagnosis", "target", "ins
 
 class Task(Payload, frozen=True, kw_only=True):
     """``errorLog``: what failed; empty to run the tests and see. ``patch``: look for one, not for the cause alone.
-    ``tests``: ids that are to pass, all failing ones by default. ``timeLimit``: seconds of the search."""
+    ``tests``: ids that are to pass, all failing ones by default. ``timeLimit``: seconds of the search. ``handOn``: ask for what
+    comes next, too: tests of what was mended, or the change where a cause was found and no patch wanted."""
 
     error_log: str = msgspec.field(default="", name="errorLog")
     target: str = ""
     tests: tuple[str, ...] = ()
     patch: bool = True
     time_limit: Annotated[float, msgspec.Meta(gt=0, le=3600)] = msgspec.field(default=120.0, name="timeLimit")
+    hand_on: bool = msgspec.field(default=False, name="handOn")
 
 
 class Debugged(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,7 @@ class Debugged(msgspec.Struct, frozen=True, kw_only=True):
     tests: Json = {}
     delta: Json | None = None
     changes: dict[str, str] = {}
+    new_tasks: list[Json] = msgspec.field(default_factory=list[Json], name="newTasks")
 
 
 async def work(payload: Json, seat: Seat) -> Json:
@@ -91,7 +95,30 @@ async def work(payload: Json, seat: Seat) -> Json:
         told = await _searched(wanted, base, seat)
     else:
         told = base
+    if wanted.hand_on:
+        told = msgspec.structs.replace(told, new_tasks=_next(wanted, told, log))
     return msgspec.to_builtins(told)
+
+
+def _next(wanted: Task, told: Debugged, log: str) -> list[Json]:
+    said = told.diagnosis
+    if told.fixed and told.delta:
+        known = msgspec.structs.replace(wanted, changes=told.changes)
+        mended = [path for path, text in told.changes.items() if wanted.changes.get(path) != text]
+        return [task_for("TestGen", known, target=path) for path in mended]
+    if not wanted.patch and said.get("instructions"):
+        material = {"Diagnosis": said["summary"], "Tests": log}
+        return [
+            task_for(
+                "CodeGen",
+                wanted,
+                action="modify",
+                target=said["target"],
+                instructions=said["instructions"],
+                material=material,
+            )
+        ]
+    return []
 
 
 def retrieve(_backend: SandboxBackend, payload: Json) -> Json:
@@ -128,17 +155,18 @@ async def _asked(wanted: Task, log: str, base: Debugged, seat: Seat) -> Debugged
     }
     task = "Find the cause, and give a patch." if wanted.patch else "Find the cause. No patch is needed."
     code = "\n\n".join(f"### {e['path']}:{e['start']}-{e['end']}\n{e['code']}" for e in base.retrieved)
-    messages = opening("debug", {"Task": task, "File in question": wanted.target, "Tests": log, "Code": code})
-    for left in reversed(range(CORRECTIONS + 1)):
-        answer = await seat.ask(wanted.model, messages, schema)
-        try:
-            return await _taken(wanted, answer, base, seat)
-        except Failure as wrong:
-            usable = ("misfit", "invalid_code", "no_change", "not_found", "outside_root", "forbidden_path")
-            if not left or wrong.code not in usable:
-                raise
-            messages = [*messages, *correction(answer, wrong.message)]
-    raise AssertionError("unreachable")
+    question = Question(
+        agent="Debug",
+        prompt="debug",
+        about={"Task": task, "File in question": wanted.target, "Tests": log, "Code": code},
+        schema=schema,
+        mendable=("misfit", "invalid_code", "no_change", "not_found", "outside_root", "forbidden_path"),
+    )
+
+    async def take(answer: Json, _left: int) -> Debugged:
+        return await _taken(wanted, answer, base, seat)
+
+    return await seat.ask(wanted, question, take)
 
 
 async def _taken(wanted: Task, answer: Json, base: Debugged, seat: Seat) -> Debugged:
@@ -171,7 +199,7 @@ async def _searched(wanted: Task, base: Debugged, seat: Seat) -> Debugged:
     """Each batch of the search is an effect; over changes, which are no files, the whole search is one."""
     request: Json = {"repo": wanted.repo, "tests": list(wanted.tests)}
     request |= {"python": wanted.python} if wanted.python else {}
-    limits = {"max_tries": _MOST_TRIES, "time_limit": wanted.time_limit}
+    limits = {"max_tries": _MOST_TRIES, "time_limit": wanted.time_limit, "changes": _MOST_CHANGES}
     if wanted.changes:
         found = await seat.do("repair", _on_copy, msgspec.to_builtins(wanted), request, limits)
     else:
@@ -181,20 +209,26 @@ async def _searched(wanted: Task, base: Debugged, seat: Seat) -> Debugged:
     verified: Json | None = found["verified"]
     if verified is None:
         return msgspec.structs.replace(told, fixed=found["reason"] == "nothing")
-    change, target = verified["change"], verified["file"]
-    before = (await seat.do("read", read, _suite(wanted, wanted.changes), [target]))[target] or ""
-    data = before.encode()
-    after = (data[: change["start"]] + change["text"].encode() + data[change["end"] :]).decode()
-    summary = f"{verified['operator']} at {target}:{verified['line']}"
-    said = {"summary": f"{base.diagnosis['summary']}; mended by {summary}", "target": target}
+    edits = {change["file"]: change for change in verified["changes"]}
+    texts = await seat.do("read", read, _suite(wanted, wanted.changes), [*edits])
+    changes = {path: _edited(texts[path] or "", change) for path, change in edits.items()}
+    summary = ", ".join(f"{one['operator']} at {one['file']}:{one['line']}" for one in verified["edits"])
+    said = {"summary": f"{base.diagnosis['summary']}; mended by {summary}", "target": verified["file"]}
+    deltas = [delta(path, texts[path], after, summary) for path, after in changes.items()]
+    several = {"doc": None, "diff": "".join(one["diff"] for one in deltas), "summary": summary}
     return msgspec.structs.replace(
         told,
         fixed=True,
         reason="",
         diagnosis={**diagnosis, **said},
-        delta=delta(target, before, after, summary),
-        changes={**wanted.changes, target: after},
+        delta=deltas[0] if len(deltas) == 1 else several,
+        changes={**wanted.changes, **changes},
     )
+
+
+def _edited(text: str, change: Json) -> str:
+    data = text.encode()
+    return (data[: change["start"]] + change["text"].encode() + data[change["end"] :]).decode()
 
 
 async def _perform(seat: Seat, name: str, *args: Any) -> Any:
@@ -224,6 +258,7 @@ _JOBS: dict[str, Any] = {
     "locate": jobs.locate,
     "evaluate": jobs.evaluate,
     "verify": jobs.verify,
+    "confirm": jobs.confirm,
 }
 
 

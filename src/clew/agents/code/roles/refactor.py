@@ -11,8 +11,8 @@ import msgspec
 
 from clew.agents.code.roles import testexec
 from clew.agents.code.roles.analysis import analyse
-from clew.agents.code.roles.codegen import ANSWER, CORRECTIONS, edited
-from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Seat, correction, opening, understood
+from clew.agents.code.roles.codegen import ANSWER, edited
+from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Question, Seat, understood
 from clew.agents.code.roles.syntax import checked
 from clew.agents.code.roles.tree import delta, placed, python_files, read, text_of
 from clew.core.errors import Failure
@@ -74,18 +74,15 @@ async def _asked(wanted: Task, known: tuple[str, list[Json], Json], base: Refact
     text, findings, before = known
     said = "\n".join(f"{one['location']}: {one['message']}" for one in findings[:40])
     task = wanted.instructions or "Improve the form of the file."
-    messages = opening("refactor", {"Task": task, "File": text, "Path": base.target, "Analysis": said})
-    for left in reversed(range(CORRECTIONS + 1)):
-        answer = await seat.ask(wanted.model, messages, ANSWER)
-        try:
-            after = edited(text, answer)
-            await checked(seat, wanted, {base.target: after})
-            return await _judged(wanted, (text, after, answer["summary"]), before, base, seat)
-        except Failure as wrong:
-            if not left or wrong.code not in _ANOTHER:
-                raise
-            messages = [*messages, *correction(answer, wrong.message)]
-    raise AssertionError("unreachable")
+    about = {"Task": task, "File": text, "Path": base.target, "Analysis": said}
+
+    async def take(answer: Json, _left: int) -> Refactored:
+        after = edited(text, answer)
+        await checked(seat, wanted, {base.target: after})
+        return await _judged(wanted, (text, after, answer["summary"]), before, base, seat)
+
+    question = Question(agent="Refactor", prompt="refactor", about=about, schema=ANSWER, mendable=_ANOTHER)
+    return await seat.ask(wanted, question, take)
 
 
 async def _judged(wanted: Task, made: tuple[str, str, str], before: Json, base: Refactored, seat: Seat) -> Refactored:

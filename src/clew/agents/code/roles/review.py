@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Seat, opening, understood
+from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Question, Seat, understood
 from clew.agents.code.roles.tree import placed, python_files, text_of
 from clew.agents.code.runner.scope import editable
 from clew.agents.code.source import FUNCTIONS
@@ -66,12 +66,13 @@ async def work(payload: Json, seat: Seat) -> Json:
     summary = f"{len(findings)} findings in {seen['measured']['files']} files"
     if wanted.model:
         told = "\n".join(f"{one['location']}: {one['message']}" for one in findings)
-        sections = {
+        about = {
             "Question": wanted.instructions,
             "Measured": told or "nothing stands out",
             "Outline": seen["outline"],
         }
-        answer = await seat.ask(wanted.model, opening("review", sections), _ANSWER)
+        question = Question(agent="DesignReview", prompt="review", about=about, schema=_ANSWER)
+        answer = await seat.ask(wanted, question, _as_it_is)
         method, findings, summary = MODEL, [*answer["findings"], *findings], answer["summary"]
     ranked = sorted(findings, key=lambda one: _SEVERITIES.index(one["severity"]))
     reviewed = Reviewed(
@@ -84,6 +85,10 @@ async def work(payload: Json, seat: Seat) -> Json:
         measured=seen["measured"],
     )
     return msgspec.to_builtins(reviewed)
+
+
+async def _as_it_is(answer: Json, _left: int) -> Json:
+    return answer
 
 
 def measure(_backend: SandboxBackend, payload: Json) -> Json:

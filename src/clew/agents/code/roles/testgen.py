@@ -6,21 +6,20 @@ are the model's, corrected by what they said when they were run.
 """
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from clew.agents.code import interpreter as interpreters
 from clew.agents.code import workspace
 from clew.agents.code.roles import testexec
-from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Seat, correction, opening, understood
+from clew.agents.code.roles.seat import MODEL, OFFLINE, Json, Payload, Question, Seat, understood
 from clew.agents.code.roles.syntax import checked
 from clew.agents.code.roles.testfile import Seen, chosen, rendered
 from clew.agents.code.roles.tree import delta, placed, python_files, read
 from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 
-CORRECTIONS = 2
 _FUNCTIONS = 40
 _WALL = 60.0
 _EACH = 10.0
@@ -105,7 +104,7 @@ async def _free_path(wanted: Task, target: str, seat: Seat) -> str:
     names = await seat.do("list", _names, msgspec.to_builtins(wanted))
     folder = "tests/" if any(name.startswith("tests/") for name in names) else ""
     stem = PurePosixPath(target).stem if PurePosixPath(target).stem != "__init__" else PurePosixPath(target).parent.name
-    base = f"{folder}test_{stem}{f'_{wanted.function}' if wanted.function else ''}_generated"
+    base = f"{folder}test_{stem.strip('_')}{f'_{wanted.function}' if wanted.function else ''}_generated"
     return next(path for n in range(1, 1000) if (path := f"{base}{'' if n == 1 else n}.py") not in names)
 
 
@@ -190,33 +189,28 @@ async def _asked(wanted: Task, path: str, known: tuple[str, Seen], seat: Seat) -
         }
         for name, one in seen.functions.items()
     }
-    sections: dict[str, Any] = {
+    about: Json = {
         "Task": f"Write tests for {wanted.function or 'the public functions'} of {wanted.target}.",
         "Imported as": seen.module,
         "Goes to": path,
         "File": text,
         "Observed": observed,
     }
-    messages = opening("testgen", sections)
-    for left in reversed(range(CORRECTIONS + 1)):
-        answer = await seat.ask(wanted.model, messages, _ANSWER)
-        try:
-            await checked(seat, wanted, {path: answer["content"]})
-            ran = await seat.do("execute", testexec.execute, _run(wanted, path, answer["content"]))
-            _run_at_all(ran)
-            if left and not ran["ok"]:
-                log = testexec.error_log(ran)
-                wrong = f"these tests fail; mend those that are wrong, keep those that show a fault:\n{log}"
-                messages = [*messages, *correction(answer, wrong)]
-                continue
-        except Failure as failure:
-            if not left or failure.code not in ("invalid_code", "no_tests"):
-                raise
-            messages = [*messages, *correction(answer, failure.message)]
-            continue
+
+    async def take(answer: Json, left: int) -> Json:
+        await checked(seat, wanted, {path: answer["content"]})
+        ran = await seat.do("execute", testexec.execute, _run(wanted, path, answer["content"]))
+        _run_at_all(ran)
+        if left and not ran["ok"]:
+            log = testexec.error_log(ran)
+            wrong = f"these tests fail; mend those that are wrong, keep those that show a fault:\n{log}"
+            raise Failure(wrong, code="tests_fail")
         counted: Json = {"documented": 0, "observed": 0, "skipped": []}
         return _told(wanted, path, (answer["content"], answer["summary"]), ran, counted)
-    raise AssertionError("unreachable")
+
+    mendable = ("invalid_code", "no_tests", "tests_fail")
+    question = Question(agent="TestGen", prompt="testgen", about=about, schema=_ANSWER, mendable=mendable)
+    return await seat.ask(wanted, question, take)
 
 
 def _run_at_all(ran: Json) -> None:

@@ -79,9 +79,21 @@ def _bytes(repo: Path, path: str) -> bytes | None:
     return data
 
 
+def top(_backend: SandboxBackend, repo: str) -> str:
+    """A job: the whole path of the repository. Raises Failure(no_repository)."""
+    return str(workspace.repository(repo))
+
+
 def read(_backend: SandboxBackend, payload: Json, paths: list[str]) -> dict[str, str | None]:
     """A job: the texts of some files, with the changes."""
     return {path: text_of(understood(Payload, payload), path) for path in paths}
+
+
+def present(_backend: SandboxBackend, payload: Json, paths: list[str]) -> list[str]:
+    """A job: those of the paths that are files, with the changes."""
+    wanted = understood(Payload, payload)
+    folder = workspace.repository(wanted.repo)
+    return [path for path in paths if path in wanted.changes or _bytes(folder, path) is not None]
 
 
 def python_files(payload: Payload) -> list[str]:

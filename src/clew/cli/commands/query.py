@@ -1,0 +1,129 @@
+"""``clew query``."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+import click
+import msgspec
+from rich.text import Text
+
+from clew.cli import present
+from clew.cli.command import command as declare
+from clew.cli.failures import SUCCESS
+from clew.cli.inputs import parse
+from clew.cli.remembering import here, scope_option
+from clew.cli.session import Session, pass_session
+from clew.cli.terminal import Paper
+from clew.context.filters import filter_kv
+from clew.core.errors import UsageError
+from clew.gate.ports.context import Fusion, Query, SearchConfig, Strategy
+from clew.service.context import SearchAnswer, SearchHit
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DEFAULT = SearchConfig()
+
+
+def search_options(function: F) -> F:
+    """Everything that a search can be told."""
+    options = (
+        click.option("--k", type=int, default=_DEFAULT.k, show_default=True, help="Results."),
+        click.option(
+            "--mode", type=click.Choice(get_args(Strategy)), default=_DEFAULT.strategy, help="How the lists are made."
+        ),
+        click.option(
+            "--fusion", type=click.Choice(get_args(Fusion)), default=_DEFAULT.fusion, help="How they become one."
+        ),
+        click.option(
+            "--rrf-k", type=int, default=_DEFAULT.rrf_k, show_default=True, help="Constant of reciprocal rank fusion."
+        ),
+        click.option(
+            "--dense-weight", type=float, default=_DEFAULT.dense_weight, show_default=True, help="Say of meaning."
+        ),
+        click.option(
+            "--sparse-weight", type=float, default=_DEFAULT.sparse_weight, show_default=True, help="Say of words."
+        ),
+        click.option(
+            "--graph-weight", type=float, default=_DEFAULT.graph_weight, show_default=True, help="Say of the graph."
+        ),
+        click.option(
+            "--rerank-factor",
+            type=int,
+            default=_DEFAULT.rerank_factor,
+            show_default=True,
+            help="Candidates per result.",
+        ),
+        click.option(
+            "--filter-kv", multiple=True, metavar="KEY=VALUE", help="Only such documents: lang=en, year>=2020 …"
+        ),
+        click.option("--filter-json", metavar="JSON", help='The same as JSON: {"term": {"lang": "en"}} …'),
+        click.option("--deterministic", is_flag=True, help="Nothing may depend on what runs in the background."),
+        click.option("--explain", is_flag=True, help="Say which list found what, and how they were joined."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@declare(
+    "query",
+    examples=[
+        ("clew query --text 'how is a run resumed?' --k 3", "in the memory of the project that is here"),
+        ("clew query --text pump --scope global --filter-kv lang=en --filter-kv 'year>=2020'", "only some of it"),
+        ("clew query --text pump --mode SPARSE_FIRST --explain --json", "for a script"),
+    ],
+    shape=SearchAnswer,
+)
+@click.option("--text", help="What is looked for.")
+@search_options
+@scope_option
+@pass_session
+def command(session: Session, text: str | None, **options: Any) -> int:
+    """Search memory by meaning and by words."""
+    return searched(session, text, options)
+
+
+def searched(session: Session, text: str | None, options: dict[str, Any]) -> int:
+    """Search as the options say, and print what was found."""
+    if not text or not text.strip():
+        raise UsageError("what is looked for?", hint="clew query --text 'some words'")
+    config = SearchConfig(
+        k=options["k"], strategy=options["mode"], fusion=options["fusion"], rrf_k=options["rrf_k"],
+        dense_weight=options["dense_weight"], sparse_weight=options["sparse_weight"], graph_weight=options["graph_weight"],
+        rerank_factor=options["rerank_factor"], deterministic=options["deterministic"],
+    )  # fmt: skip
+    with here(session, options) as scoped:
+        answer = scoped.search(Query(text=text, filter=_filter(options)), config)
+    if session.json:
+        present.emit(session, answer)
+    elif not answer.hits:
+        session.say("nothing was found")
+    else:
+        paper = Paper()
+        for place, hit in enumerate(answer.hits, 1):
+            paper.print(_line(place, hit, explain=options["explain"]))
+    if options["explain"] and not session.json:
+        session.say(msgspec.json.format(msgspec.json.encode(answer.explain), indent=1).decode())
+    return SUCCESS
+
+
+def _filter(options: dict[str, Any]) -> dict[str, Any] | None:
+    parts: list[dict[str, Any]] = []
+    if options["filter_kv"]:
+        parts.append(filter_kv(options["filter_kv"]))
+    if options["filter_json"]:
+        parts.append(parse(options["filter_json"], "--filter-json"))
+    if not parts:
+        return None
+    return parts[0] if len(parts) == 1 else {"op": "and", "args": parts}
+
+
+def _line(place: int, hit: SearchHit, *, explain: bool) -> Text:
+    told = Text(f"{place:>2}  ", style="dim")
+    told.append(hit.doc_id, style="bold")
+    told.append(f"   {hit.fused_score:.4f}", style="dim")
+    if explain:
+        ranks = [f"{name} {getattr(hit, f'{name}_rank')}" for name in ("dense", "sparse", "graph")]
+        told.append("   " + ", ".join(one for one in ranks if not one.endswith("None")), style="dim")
+    text = " ".join(hit.text.split())
+    told.append("\n    " + (text if len(text) <= 200 else text[:199] + "…"))
+    return told

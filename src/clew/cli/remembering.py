@@ -1,0 +1,41 @@
+"""Scopes of memory on the command line."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from clew.cli.session import Session
+from clew.core.errors import UsageError
+from clew.service.context import Scoped, opened
+from clew.service.settings import read
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def scope_option(function: F) -> F:
+    """``--scope`` and ``--project``: which memory is meant."""
+    project = click.option(
+        "--project", type=click.Path(path_type=Path), help="The project whose memory it is, and how that is kept."
+    )
+    scope = click.option("--scope", default="", metavar="SCOPE", help="global, project:ID, session:ID or task:ID.")
+    return project(scope(function))
+
+
+@contextmanager
+def here(session: Session, where: dict[str, Any], *, create: bool = False) -> Generator[Scoped]:
+    """The scope that the options mean. Raises UsageError, NotFound, ManifestError."""
+    scope, project = where["scope"], where["project"]
+    if project is None and scope in ("", "project") and any(Path(name).is_file() for name in _MANIFESTS):
+        project = Path()
+    if not scope and project is None:
+        raise UsageError(
+            "which memory?", hint="run this in a project's directory, or say --scope global, --scope project:ID …"
+        )
+    with opened(read(state=session.state), scope or "project", project, create=create) as scoped:
+        yield scoped
+
+
+_MANIFESTS = ("clew.yaml", "clew.yml", "clew.json", "workflow.yaml", "workflow.yml", "workflow.json")

@@ -1,0 +1,338 @@
+"""Metadata of rows, by field, so that a filter becomes a mask without a look at a document."""
+
+import json
+import operator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import inf
+from pathlib import Path
+from threading import Lock
+from typing import Annotated, Any, Self, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.context.damage import Damaged
+from clew.context.filters import LONGEST_PATH, And, AnyOf, Filter, Not, Or, Range, canonical
+from clew.context.sparse import arrays
+
+Mask = NDArray[np.bool_]
+_KIND = "clew columns 1"
+_DTYPES = {"word_rows": "<i4", "words": "<i4", "number_rows": "<i4", "numbers": "<f8", "texts": "u1"}
+_KEPT_BYTES = 1 << 24
+"""Masks of conditions that are remembered, together."""
+
+
+def flat(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float | bool]]:
+    """Dotted path and value of everything in it; a list gives its elements one by one, null gives nothing."""
+    stack: list[tuple[str, Any]] = [("", metadata)]
+    while stack:
+        name, value = stack.pop()
+        if isinstance(value, str | int | float):
+            yield name, value
+        elif isinstance(value, dict):
+            for key, inner in cast("dict[Any, Any]", value).items():
+                path = f"{name}.{key}" if name else str(key)
+                if len(path) <= LONGEST_PATH:
+                    stack.append((path, inner))
+        elif isinstance(value, list | tuple):
+            stack.extend((name, inner) for inner in cast("Sequence[Any]", value))
+
+
+class _Column:
+    """One field: its values in the order of their rows. Texts, true and false are numbered; integers that no float is are apart."""
+
+    __slots__ = ("_names", "_texts", "_written", "large", "number_rows", "numbers", "single", "word_rows", "words")
+
+    def __init__(self) -> None:
+        self.word_rows, self.words = array("i"), array("i")
+        self.number_rows, self.numbers = array("i"), array("d")
+        self.large: list[tuple[int, int]] = []
+        self.single = True
+        """No row has two values in one of the lists."""
+        self._names: list[str | bool] = []
+        self._texts: dict[str | bool, int] = {}
+        self._written = b""
+        """JSON of the names as read from a file, until they are needed."""
+
+    @classmethod
+    def read(cls, lists: Sequence[NDArray[Any]], written: bytes, saved: "_Saved") -> Self:
+        column = cls()
+        for mine, read in zip((column.word_rows, column.words, column.number_rows, column.numbers), lists, strict=True):
+            mine.frombytes(read.tobytes())
+        column.large = [(row, int(n, 16)) for row, n in saved.large]
+        column.single, column._written = saved.single, written
+        return column
+
+    @property
+    def names(self) -> list[str | bool]:
+        if self._written:
+            self._names = json.loads(self._written)
+            self._texts = {name: i for i, name in enumerate(self._names)}
+            self._written = b""
+        return self._names
+
+    @property
+    def texts(self) -> dict[str | bool, int]:
+        """Name -> number."""
+        _ = self.names
+        return self._texts
+
+    def encoded(self) -> bytes:
+        return self._written or json.dumps(self._names, separators=(",", ":")).encode()
+
+    def add(self, row: int, value: str | float) -> None:
+        if isinstance(value, str | bool):
+            rows, names = self.word_rows, self.names
+            number = self._texts.setdefault(value, len(names))
+            if number == len(names):
+                names.append(value)
+            self.words.append(number)
+        elif (exact := _exact(value)) is not None:
+            rows = self.number_rows
+            self.numbers.append(exact)
+        else:
+            self.large.append((row, int(value)))
+            return
+        self.single = self.single and not (rows and rows[-1] == row)
+        rows.append(row)
+
+    def sizes(self) -> tuple[int, int, int]:
+        return len(self.words), len(self.numbers), len(self.large)
+
+
+class _Saved(msgspec.Struct, array_like=True, frozen=True):
+    """A column in a file: how many values and bytes of texts are its own in the arrays, and its large integers in base 16."""
+
+    path: str
+    words: Annotated[int, msgspec.Meta(ge=0)]
+    numbers: Annotated[int, msgspec.Meta(ge=0)]
+    texts: Annotated[int, msgspec.Meta(ge=0)]
+    single: bool
+    large: list[tuple[int, str]]
+
+
+class _Known:
+    """The mask of one condition, as far as ``seen``: values of each kind that were looked at."""
+
+    __slots__ = ("mask", "seen")
+
+    def __init__(self) -> None:
+        self.mask: Mask = np.zeros(0, dtype=np.bool_)
+        self.seen: tuple[int, int, int] = (0, 0, 0)
+
+
+class Columns:
+    """Safe for one writer and several readers.
+
+    A row's metadata never changes, so what is known of a condition is only ever extended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._columns: dict[str, _Column] = {}
+        self._known: dict[str, _Known] = {}
+        self._rows = 0
+
+    def add(self, rows: NDArray[np.int64], metadata: Sequence[Mapping[str, Any]]) -> None:
+        """Rows increasing; rows that are not greater than all before are passed over (a log may be read twice)."""
+        columns = self._columns
+        with self._lock:
+            for row, one in zip(rows.tolist(), metadata, strict=True):
+                if row < self._rows:
+                    continue
+                self._rows = row + 1
+                for path, value in flat(one):
+                    column = columns.get(path)
+                    if column is None:
+                        column = columns[path] = _Column()
+                    column.add(row, value)
+
+    def mask(self, filter: Filter, rows_total: int) -> Mask:  # noqa: A002 - the word of the contract
+        """Which of the first ``rows_total`` rows match; do not write into it."""
+        with self._lock:
+            return self._mask(filter, rows_total)
+
+    def _mask(self, tree: Filter, rows: int) -> Mask:
+        match tree:
+            case And(args):
+                return np.logical_and.reduce([np.ones(rows, dtype=np.bool_), *(self._mask(arg, rows) for arg in args)])
+            case Or(args):
+                return np.logical_or.reduce([np.zeros(rows, dtype=np.bool_), *(self._mask(arg, rows) for arg in args)])
+            case Not(arg):
+                return ~self._mask(arg, rows)
+            case AnyOf(path, values) if None in values:
+                held = self._leaf(Range(path), rows)  # without bounds: any value
+                others = tuple(value for value in values if value is not None)
+                return ~held | self._leaf(AnyOf(path, others), rows) if others else ~held
+            case AnyOf() | Range():
+                return self._leaf(tree, rows)
+
+    def _leaf(self, leaf: AnyOf | Range, rows: int) -> Mask:
+        key = canonical(leaf)
+        known = self._known.pop(key, None) or _Known()
+        self._known[key] = known  # the last one is the one used last
+        known.mask = arrays.room(known.mask, max(rows, self._rows))
+        column = self._columns.get(leaf.path)
+        if column is not None and column.sizes() != known.seen:
+            _extend(known, column, leaf)
+        while len(self._known) > 1 and len(self._known) * len(known.mask) > _KEPT_BYTES:
+            del self._known[next(iter(self._known))]
+        found = known.mask[:rows]
+        found.flags.writeable = False
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Into a new folder."""
+        with self._lock:
+            columns = list(self._columns.values())
+            texts = [column.encoded() for column in columns]
+            saved = [
+                _Saved(path, *c.sizes()[:2], len(text), c.single, [(row, hex(n)) for row, n in c.large])
+                for (path, c), text in zip(self._columns.items(), texts, strict=True)
+            ]
+            found: dict[str, NDArray[Any]] = {
+                name: _joined([getattr(column, name) for column in columns], _DTYPES[name]) for name in _LISTS
+            }
+            rows = self._rows
+        found["texts"] = np.frombuffer(b"".join(texts), dtype=np.uint8)
+        arrays.save(folder, _KIND, found, {"rows": rows, "columns": saved})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises Damaged."""
+        found, facts = arrays.load(folder, _KIND, _DTYPES)
+        self = cls()
+        try:
+            self._rows = msgspec.convert(facts.get("rows"), int)
+            saved = msgspec.convert(facts.get("columns"), list[_Saved])
+            words, numbers, texts = (
+                ([0, *accumulate(sizes)] for sizes in zip(*map(_sizes, saved), strict=True)) if saved else _NO
+            )
+            if (words[-1], numbers[-1], texts[-1]) != tuple(len(found[name]) for name in ("words", "numbers", "texts")):
+                raise Damaged(f"{folder}: the fields and their values do not agree")
+            for i, one in enumerate(saved):
+                here, there = slice(words[i], words[i + 1]), slice(numbers[i], numbers[i + 1])
+                lists = [
+                    found["word_rows"][here],
+                    found["words"][here],
+                    found["number_rows"][there],
+                    found["numbers"][there],
+                ]
+                self._columns[one.path] = _Column.read(lists, found["texts"][texts[i] : texts[i + 1]].tobytes(), one)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise Damaged(f"{folder}: {error}") from error
+        for name in ("word_rows", "number_rows"):
+            rows = found[name]
+            if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < self._rows:
+                raise Damaged(f"{folder}: values of rows that are not there")
+        return self
+
+
+_LISTS = ("word_rows", "words", "number_rows", "numbers")
+_NO: tuple[list[int], list[int], list[int]] = [0], [0], [0]
+
+
+def _sizes(saved: _Saved) -> tuple[int, int, int]:
+    return saved.words, saved.numbers, saved.texts
+
+
+def _joined(lists: "Iterable[array[Any]]", dtype: str) -> NDArray[Any]:
+    return np.frombuffer(b"".join(lists), dtype=dtype)
+
+
+def _exact(value: float) -> float | None:
+    """The same number as a float; None where there is none."""
+    near = _near(value)
+    return near if near == value or near != near else None
+
+
+def _near(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
+def _extend(known: _Known, column: _Column, leaf: AnyOf | Range) -> None:
+    """Look at the values that came since."""
+    words, numbers, large = known.seen
+    if words < len(column.words):
+        codes, rows = (
+            np.frombuffer(column.words, dtype=np.int32)[words:],
+            np.frombuffer(column.word_rows, dtype=np.int32),
+        )
+        _mark(known.mask, rows[words:], _words(leaf, column, codes), column)
+    if numbers < len(column.numbers):
+        values, rows = np.frombuffer(column.numbers)[numbers:], np.frombuffer(column.number_rows, dtype=np.int32)
+        _mark(known.mask, rows[numbers:], _numbers(leaf, values), column)
+    for row, value in column.large[large:]:
+        if _same(leaf, value) if isinstance(leaf, AnyOf) else _within(leaf, value):
+            known.mask[row] = True
+    known.seen = column.sizes()
+
+
+def _mark(mask: Mask, rows: NDArray[np.int32], hits: Mask, column: _Column) -> None:
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    if column.single and last - first == len(rows):  # every row has one
+        mask[first:last] |= hits
+    else:
+        mask[rows[hits]] = True
+
+
+def _words(leaf: AnyOf | Range, column: _Column, codes: NDArray[np.int32]) -> Mask:
+    names = column.names
+    table = np.zeros(len(names), dtype=np.bool_)
+    if isinstance(leaf, AnyOf):
+        texts = column.texts
+        wanted = [texts[value] for value in leaf.values if isinstance(value, str | bool) and value in texts]
+        if len(wanted) == 1:
+            return codes == wanted[0]
+        table[wanted] = True
+        return table[codes]
+    for code in range(len(names)) if len(names) <= len(codes) else set(codes.tolist()):
+        table[code] = _within(leaf, names[code])
+    return table[codes]
+
+
+def _numbers(leaf: AnyOf | Range, values: NDArray[np.float64]) -> Mask:
+    if isinstance(leaf, AnyOf):
+        exact = [
+            _exact(value) for value in leaf.values if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        wanted = [value for value in exact if value is not None]
+        return values == wanted[0] if len(wanted) == 1 else np.isin(values, np.array(wanted, dtype=np.float64))
+    hits: Mask = np.ones(len(values), dtype=np.bool_)
+    for bound, compare in _bounds(leaf):
+        if isinstance(bound, str):
+            return np.zeros(len(values), dtype=np.bool_)
+        near = _near(bound)
+        if near != bound:  # no float lies between it and the bound
+            compare = (
+                (operator.ge if near > bound else operator.gt)
+                if compare in _ABOVE
+                else (operator.lt if near > bound else operator.le)
+            )
+        hits &= compare(values, near)
+    return hits
+
+
+_ABOVE = (operator.gt, operator.ge)
+
+
+def _bounds(leaf: Range) -> list[tuple[str | float, Callable[[Any, Any], Any]]]:
+    pairs = ((leaf.gt, operator.gt), (leaf.ge, operator.ge), (leaf.lt, operator.lt), (leaf.le, operator.le))
+    return [(bound, compare) for bound, compare in pairs if bound is not None]
+
+
+def _within(leaf: Range, value: str | float) -> bool:
+    return all(
+        isinstance(bound, str) == isinstance(value, str) and not isinstance(value, bool) and compare(value, bound)
+        for bound, compare in _bounds(leaf)
+    )
+
+
+def _same(leaf: AnyOf, value: int) -> bool:
+    return any(isinstance(other, int | float) and value == other for other in leaf.values)

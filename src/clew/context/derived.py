@@ -1,0 +1,278 @@
+"""All that is derived from a log: rows, vectors, words, metadata, graph. It can be thrown away and made again at any time.
+
+One thread at a time may use it; ``Collection`` sees to that.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.context.columns import Columns
+from clew.context.damage import Damaged
+from clew.context.dense import DenseIndex
+from clew.context.embed.hashing import Hashing
+from clew.context.embed.lsa import SAMPLE, Lsa
+from clew.context.embed.offline import Offline, offline, threshold
+from clew.context.embed.port import Embedder
+from clew.context.filters import Filter
+from clew.context.graph import walk
+from clew.context.graph.facts import Facts
+from clew.context.rows import Rows
+from clew.context.search import Listed, Mask
+from clew.context.sparse import SparseIndex, words
+from clew.gate.ports.context import Version
+
+FORMAT = 1
+GIVEN = "given"
+"""The space of vectors whose embedder nobody named."""
+_CHUNK = 512
+_FOLD = 2000
+"""Rows lately come or gone that are worth folding."""
+Texts = Callable[[Sequence[str]], dict[str, str]]
+"""Document ids -> texts of the live ones."""
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    seen: int
+    attached: int
+    last: str
+    space: str
+    learned: int
+
+
+class Derived:
+    """``seen``: the place in the log up to which it knows everything. ``space``: the embedder whose vectors it compares.
+
+    Without a space the offline embedder makes the vectors, until a document comes with one of its own.
+    """
+
+    def __init__(self, space: str = "") -> None:
+        self.seen, self.attached, self.last = 0, 0, ""
+        self.space = space
+        self.rows, self.terms, self.columns, self.facts = Rows(), SparseIndex(), Columns(), Facts()
+        self.vectors: DenseIndex | None = None
+        self.embedder: Offline | None = None if space else Hashing(words)
+        self.learned = 0
+        """Documents that there were when the embedder was learned."""
+        self.unlike = 0
+        """Vectors that cannot be compared: of another embedder, or of another length."""
+
+    # -- growing -----------------------------------------------------------------------------------------------
+
+    def apply(self, versions: Sequence[Version]) -> None:
+        """What follows in the log. Of several versions of a document only the last has a row."""
+        if not versions:
+            return
+        self.facts.apply(versions)
+        newest = {version.id: version for version in versions}
+        self._kill(newest)
+        added = [version for version in newest.values() if not version.deleted]
+        if added:
+            self._add(added)
+        last = versions[-1]
+        self.seen, self.last = last.n, mark(last)
+
+    def attach(self, places: Sequence[int], versions: Callable[[Sequence[str]], dict[str, Version]], upto: int) -> None:
+        """Vectors were made later for versions at these places: each that is live gets a new row. ``upto``: as ``attached``."""
+        rows = np.flatnonzero(np.isin(self.rows.places, np.array(places, dtype=np.int64)) & self.rows.live)
+        names = self.rows.named(rows.tolist())
+        found = versions(names)
+        fresh = [found[name] for row, name in zip(rows, names, strict=True) if found[name].n == self.rows.places[row]]
+        if fresh:
+            self._kill([version.id for version in fresh])
+            self._add(fresh)
+        self.attached = upto
+
+    def _kill(self, names: Iterable[str]) -> None:
+        dead = [row for name in names if (row := self.rows.kill(name)) is not None]
+        if dead:
+            self.terms.remove(np.array(dead, dtype=np.int64))
+
+    def _add(self, versions: Sequence[Version]) -> None:
+        rows = np.array([self.rows.add(v.id, v.n, v.at) for v in versions], dtype=np.int64)
+        self.terms.add(rows, [v.text for v in versions])
+        self.columns.add(rows, [v.metadata for v in versions])
+        given = [v for v in versions if v.vector]
+        if given and not self.space:  # from now on vectors are given
+            self.space, self.embedder, self.vectors = given[0].embedder or GIVEN, None, None
+        if self.embedder is not None:
+            self._index(rows, self.embedder.embed([v.text for v in versions]))
+            return
+        dims = self.vectors.dims if self.vectors is not None else len(given[0].vector) // 4 if given else 0
+        ours = [i for i, v in enumerate(versions) if v.vector and self._comparable(v, dims)]
+        self.unlike += len(given) - len(ours)
+        if ours:
+            found = np.frombuffer(b"".join(versions[i].vector for i in ours), dtype="<f4").astype(np.float32)
+            self._index(rows[ours], found.reshape(len(ours), dims))
+
+    def _comparable(self, version: Version, dims: int) -> bool:
+        return (version.embedder or GIVEN) == self.space and len(version.vector) == 4 * dims
+
+    def _index(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        if self.vectors is None:
+            self.vectors = DenseIndex(vectors.shape[1])
+        self.vectors.add(rows, vectors)
+
+    # -- tending -----------------------------------------------------------------------------------------------
+
+    def due(self) -> bool:
+        """There is something for ``Collection.tend`` to do."""
+        return self.terms.pending > max(_FOLD, len(self.rows) // 10) or self.learning_due()
+
+    def fold(self) -> None:
+        """Put what was added lately where it is found fastest. Searches and additions may go on meanwhile."""
+        if self.terms.pending:
+            self.terms.fold()
+        if self.vectors is not None:
+            self.vectors.settle()
+
+    def learning_due(self) -> bool:
+        """The offline embedder is to be learned anew: there are twice as many documents as when it was."""
+        return self.embedder is not None and threshold(len(self.rows)) > self.learned
+
+    def learned_anew(self, texts: Texts) -> "Learned":
+        """An offline embedder from a sample of the live documents, with every vector made anew. Additions may go on meanwhile."""
+        upto = len(self.rows)
+        live = self.rows.live.copy()
+        sample: NDArray[np.int64] = np.flatnonzero(live[: threshold(upto)])
+        names = self.rows.named(sample[:: max(1, -(-len(sample) // SAMPLE))].tolist())
+        known = texts(names)
+        embedder = offline(words, [known.get(name, "") for name in names])
+        vectors = DenseIndex(embedder.dims)
+        everyone: NDArray[np.int64] = np.flatnonzero(live)
+        for start in range(0, len(everyone), _CHUNK):
+            rows = everyone[start : start + _CHUNK]
+            names = self.rows.named(rows.tolist())
+            known = texts(names)
+            vectors.add(rows, embedder.embed([known.get(name, "") for name in names]))
+        return Learned(embedder, vectors, upto)
+
+    def adopt(self, learned: "Learned", texts: Texts) -> None:
+        """Use it from now on, unless vectors came meanwhile."""
+        if self.embedder is None:
+            return
+        self.embedder, self.vectors, self.learned = learned.embedder, learned.vectors, threshold(learned.upto)
+        since: NDArray[np.int64] = learned.upto + np.flatnonzero(self.rows.live[learned.upto :])
+        if len(since):
+            names = self.rows.named(since.tolist())
+            known = texts(names)
+            self.vectors.add(since, learned.embedder.embed([known.get(name, "") for name in names]))
+
+    # -- searching (``search.Lists``) --------------------------------------------------------------------------
+
+    def mask(self, filter: Filter | None) -> Mask | None:  # noqa: A002 - the word of the contract
+        """Rows that may be found; None: every one."""
+        if filter is not None:
+            return self.columns.mask(filter, len(self.rows)) & self.rows.live
+        return None if len(self.rows.by_id) == len(self.rows) else self.rows.live
+
+    def named(self, rows: Sequence[int]) -> list[str]:
+        return self.rows.named(rows)
+
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Listed:
+        if self.vectors is None:
+            return _NOTHING
+        return self.vectors.search(query, k, mask)
+
+    def sparse(self, text: str, k: int, mask: Mask | None) -> Listed:
+        return self.terms.search(text, k, mask)
+
+    def graph(self, text: str, k: int, mask: Mask | None) -> Listed:
+        by_id = self.rows.by_id
+        near = [(by_id[one], score) for one, score in walk.near(self.facts, text, k) if one in by_id]
+        if mask is not None:
+            near = [(row, score) for row, score in near if mask[row]]
+        rows, scores = [row for row, _ in near], [score for _, score in near]
+        return np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float32)
+
+    def only(self, rows: NDArray[np.int64]) -> Mask:
+        mask = np.zeros(len(self.rows), dtype=np.bool_)
+        mask[rows] = True
+        return mask
+
+    @property
+    def dims(self) -> int:
+        """Of the vectors; 0: there are none yet."""
+        return self.vectors.dims if self.vectors is not None else 0
+
+    def embed(self, text: str, embedder: Embedder | None) -> NDArray[np.float32] | None:
+        """A query's vector, by the embedder that is here; None where vectors come from elsewhere, or it says nothing."""
+        using = embedder if embedder is not None and embedder.name == self.space else self.embedder
+        vector = using.embed([text])[0] if using is not None else None
+        return vector if vector is not None and vector.any() else None
+
+    def embedder_name(self) -> str:
+        return self.embedder.name if self.embedder is not None else self.space
+
+    def missing(self) -> list[str]:
+        """Live documents without a vector that can be compared."""
+        without = self.rows.live.copy()
+        if self.vectors is not None:
+            without[self.vectors.rows()] = False
+        return self.rows.named(np.flatnonzero(without).tolist())
+
+    # -- files -------------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path, previous: Path | None = None) -> None:
+        """Into a new folder, that nobody reads before it is whole. ``previous``: what was saved before."""
+        folder.mkdir(parents=True)
+        self.rows.save(folder / "rows")
+        self.terms.save(folder / "sparse")
+        self.columns.save(folder / "columns")
+        self.facts.save(folder / "graph")
+        if self.vectors is not None:
+            self.vectors.save(folder / "dense", previous / "dense" if previous is not None else None)
+        if isinstance(self.embedder, Lsa):
+            self.embedder.save(folder / "embedder")
+        header = _Header(
+            format=FORMAT, seen=self.seen, attached=self.attached, last=self.last, space=self.space, learned=self.learned
+        )  # fmt: skip
+        (folder / "header.json").write_bytes(msgspec.json.encode(header))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises Damaged."""
+        try:
+            header = msgspec.json.decode((folder / "header.json").read_bytes(), type=_Header)
+        except (OSError, msgspec.DecodeError) as error:
+            raise Damaged(f"{folder}: {error}") from error
+        if header.format != FORMAT:
+            raise Damaged(f"{folder}: format {header.format}")
+        self = cls(header.space)
+        self.seen, self.attached, self.last, self.learned = header.seen, header.attached, header.last, header.learned
+        self.rows = Rows.load(folder / "rows")
+        self.terms = SparseIndex.load(folder / "sparse")
+        self.columns = Columns.load(folder / "columns")
+        self.facts = Facts.load(folder / "graph")
+        if (folder / "dense").exists():
+            self.vectors = DenseIndex.load(folder / "dense")
+        if (folder / "embedder").exists():
+            self.embedder = Lsa.load(folder / "embedder", words)
+        return self
+
+    def stats(self) -> dict[str, Any]:
+        parts = {"sparse": self.terms.stats(), "graph": self.facts.stats()}
+        if self.vectors is not None:
+            parts["dense"] = self.vectors.stats()
+        return {"rows": len(self.rows), "embedder": self.embedder_name(), "unlike": self.unlike, **parts}
+
+
+class Learned(NamedTuple):
+    """An embedder with the vectors of the live rows below ``upto``."""
+
+    embedder: Offline
+    vectors: DenseIndex
+    upto: int
+
+
+def mark(version: Version) -> str:
+    """Tells a version of one log from one at the same place of another."""
+    return f"{version.id} {version.version} {version.at}"
+
+
+_NOTHING = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)

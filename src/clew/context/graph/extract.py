@@ -1,0 +1,239 @@
+"""Relations that a text states, by rules: code symbols and imports, links, names and a few plain verbs between them.
+
+What is read off a syntax tree or a link is certain; what is read off prose is a guess, and says so by its confidence. An agent
+can do better (``clew context import --extract AGENT``); these rules cost nothing and give the same for the same text.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+from clew.gate.ports.context import Relation
+
+MOST = 300
+"""Relations of one document."""
+_LONGEST = 200_000
+"""Characters of a text that are looked at."""
+_NAME_LIMIT = 120
+
+_LINK = re.compile(r"\[[^\]\n]{1,200}\]\(\s*<?([^)\s>]{1,500})>?(?:\s+\"[^\"\n]*\")?\s*\)|\[\[([^\]\n|#]{1,200})")
+_URL = re.compile(r"(?<![(<\"'\w])https?://[^\s<>\"')\]]{4,400}")
+_IMPORTS = (
+    re.compile(
+        r"""^[ \t]*import\s+(?:[\w*{}\s,$]{1,500}\sfrom\s+)?["']([^"'\n]{1,200})["']""", re.MULTILINE
+    ),  # JavaScript
+    re.compile(r"""\brequire\(\s*["']([^"'\n]{1,200})["']\s*\)"""),
+    re.compile(r"^[ \t]*(?:use|import)[ \t]+([\w.:]{2,200}(?:\.\*)?)[ \t]*;", re.MULTILINE),  # Rust, Java
+    re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]{1,200})[>"]', re.MULTILINE),
+)
+_SYMBOLS = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?(?:default[ \t]+)?(?:pub(?:\([^)\n]{1,40}\))?[ \t]+)?(?:(?:public|static|async|abstract)[ \t]+){0,4}"
+    r"(?:function|class|interface|struct|enum|trait|fn|func|type)[ \t]+(?:\([^)\n]{1,100}\)[ \t]*)?([A-Za-z_$][\w$]{0,120})",
+    re.MULTILINE,
+)
+_SUFFIXES = ".js .jsx .ts .tsx .mjs .go .rs .java .kt .c .h .cc .cpp .hpp .cs .rb .php .swift .scala"
+_CODE = frozenset(_SUFFIXES.split())
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=[-*#>|])|[;:]\s")
+_TOKENS = 80
+"""Words of a sentence that are looked at."""
+_NAMES = re.compile(r"(?:[A-Z][\w'’-]*|[a-z]+[A-Z]\w*|[a-z0-9]+(?:[-_.][a-z0-9]+)+|\d+)[.,!?)\"]*")
+_NAME_WORDS = 5
+_WITHIN = frozenset(["of", "de", "van"])
+_SKIPPED = frozenset(["also", "now", "currently", "the", "a", "an"])
+_VERBS = frozenset(
+    tuple(verb.split())
+    for verb in (
+        "works at", "works for", "works in", "works on", "reports to", "leads", "led", "owns", "owned", "uses", "depends on",
+        "requires", "runs on", "calls", "connects to", "reads from", "writes to", "sends to", "is based on", "is based in",
+        "is located in", "is in", "lies in", "was born in", "is part of", "belongs to", "is owned by", "is led by",
+        "is managed by", "manages", "was written by", "was created by", "was founded by", "was built by", "is maintained by",
+        "maintains", "wrote", "created", "founded", "built", "acquired", "replaced", "replaces", "was replaced by", "succeeded",
+        "married", "stores", "hosts", "is hosted on", "is hosted by", "is stored in", "is deployed on", "is deployed to",
+        "is deployed in", "is a", "is an", "is the", "was a", "was the",
+    )
+)  # fmt: skip
+_VERB_WORDS = max(len(verb) for verb in _VERBS)
+_BY = re.compile(r"^(?:is|was) (led|owned|managed|written|created|founded|built|maintained|replaced|hosted) by$")
+_ACTIVE = {
+    "led": "leads", "owned": "owns", "managed": "manages", "written": "wrote", "created": "created", "founded": "founded",
+    "built": "built", "maintained": "maintains", "replaced": "replaced", "hosted": "hosts",
+}  # fmt: skip
+_SMALL = (
+    "The A An This That These Those It He She They We I You If When While But And Or In On At For To Of As By With From Is Are "
+    "Was Not No"
+)
+_NO_NAMES = frozenset(_SMALL.split())
+
+
+def extract(document: str, text: str, path: str = "") -> tuple[Relation, ...]:
+    """What ``text`` states, ``document`` being its id and ``path`` its file, where there is one. No relation twice."""
+    text = text[:_LONGEST]
+    suffix = PurePosixPath(path or document).suffix.lower()
+    if suffix in (".py", ".pyi"):
+        found: Iterable[Relation] = _python(document, text)
+    elif suffix in _CODE:
+        found = _other_code(document, text)
+    else:
+        found = _prose(document, text)
+    seen: dict[tuple[str, str, str], Relation] = {}
+    for one in (*found, *_links(document, text)):
+        names = (one.subject.strip(), one.relation, one.object.strip())
+        if all(names) and names[0] != names[2] and max(map(len, names)) <= _NAME_LIMIT:
+            seen.setdefault(names, one)
+        if len(seen) == MOST:
+            break
+    return tuple(seen.values())
+
+
+def _stated(subject: str, relation: str, object_: str, confidence: float = 1.0) -> Relation:
+    return Relation(subject=subject, relation=relation, object=object_, confidence=confidence)
+
+
+def _links(document: str, text: str) -> Iterator[Relation]:
+    for found in _LINK.finditer(text):
+        target = (found[1] or found[2]).strip()
+        if not target.startswith(("#", "data:", "javascript:")):
+            yield _stated(document, "links to", target.split("#")[0])
+    for found in _URL.finditer(text):
+        yield _stated(document, "links to", found.group().rstrip(".,;:!?"))
+
+
+def _python(document: str, text: str) -> Iterator[Relation]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from _other_code(document, text)
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield _stated(document, "imports", alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield _stated(document, "imports", module)
+    yield from _definitions(document, "", tree.body)
+
+
+def _definitions(document: str, outer: str, body: list[ast.stmt]) -> Iterator[Relation]:
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        name = f"{outer}{node.name}"
+        yield _stated(document, "defines", name)
+        if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                if isinstance(base, ast.Name | ast.Attribute):
+                    yield _stated(name, "inherits from", ast.unparse(base))
+            yield from _definitions(document, f"{name}.", node.body)
+        else:
+            yield from _calls(name, node)
+
+
+def _calls(name: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Relation]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield _stated(name, "calls", node.func.id, 0.9)  # which function of that name, the text alone does not say
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            yield _stated(name, "calls", f"{node.func.value.id}.{node.func.attr}", 0.8)
+
+
+def _other_code(document: str, text: str) -> Iterator[Relation]:
+    for pattern in _IMPORTS:
+        for found in pattern.finditer(text):
+            yield _stated(document, "imports", found[1], 0.9)
+    for found in _SYMBOLS.finditer(text):
+        yield _stated(document, "defines", found[1], 0.9)
+
+
+def _prose(document: str, text: str) -> Iterator[Relation]:
+    """Sentences with a verb between two names; and the names that stand within sentences."""
+    for sentence in _SENTENCE.split(text):
+        tokens = sentence.split()[:_TOKENS]
+        for start, end in _verbs(tokens):
+            left, right = _name_before(tokens, start), _name_after(tokens, end)
+            if not left or not right:
+                continue
+            verb = " ".join(tokens[start:end])
+            turned = _BY.match(verb)
+            yield _stated(right, _ACTIVE[turned[1]], left, 0.7) if turned else _stated(left, verb, right, 0.7)
+            yield _stated(document, "mentions", left, 0.5)
+            yield _stated(document, "mentions", right, 0.5)
+        yield from _mentions(document, tokens)
+
+
+def _verbs(tokens: list[str]) -> Iterator[tuple[int, int]]:
+    """Where the longest verbs stand."""
+    place = 1
+    while place < len(tokens) - 1:
+        for length in range(_VERB_WORDS, 0, -1):
+            if tuple(tokens[place : place + length]) in _VERBS:
+                yield place, place + length
+                place += length - 1
+                break
+        place += 1
+
+
+def _is_name(token: str) -> bool:
+    return len(token) <= _NAME_LIMIT and bool(_NAMES.fullmatch(token)) and token.rstrip(".,") not in _NO_NAMES
+
+
+def _name_before(tokens: list[str], end: int) -> str:
+    """The name that ends before ``end``."""
+    while end and tokens[end - 1] in _SKIPPED:
+        end -= 1
+    start = end
+    while (
+        start
+        and end - start < _NAME_WORDS
+        and _belongs(tokens, start - 1)
+        and (start == end or tokens[start - 1][-1] not in ",.!?")
+    ):
+        start -= 1
+    return _bare(tokens[start:end])
+
+
+def _name_after(tokens: list[str], start: int) -> str:
+    """The name that begins at ``start``."""
+    while start < len(tokens) and tokens[start] in _SKIPPED:
+        start += 1
+    end = start
+    while end < len(tokens) and end - start < _NAME_WORDS and _belongs(tokens, end):
+        end += 1
+        if tokens[end - 1][-1] in ",.!?":
+            break
+    return _bare(tokens[start:end])
+
+
+def _belongs(tokens: list[str], place: int) -> bool:
+    within = (
+        tokens[place] in _WITHIN
+        and 0 < place < len(tokens) - 1
+        and _is_name(tokens[place - 1])
+        and _is_name(tokens[place + 1])
+    )
+    return within or _is_name(tokens[place])
+
+
+def _mentions(document: str, tokens: list[str]) -> Iterator[Relation]:
+    place = 1  # the first word of a sentence is written large, whatever it is
+    while place < len(tokens):
+        name = _name_after(tokens, place) if tokens[place][0].isupper() and _is_name(tokens[place]) else ""
+        if name:
+            yield _stated(document, "mentions", name, 0.4)
+            place += name.count(" ")
+        place += 1
+
+
+def _bare(tokens: list[str]) -> str:
+    """Without a possessive, punctuation, or a small word at an end."""
+    while tokens and tokens[0] in _WITHIN:
+        tokens = tokens[1:]
+    while tokens and tokens[-1] in _WITHIN:
+        tokens = tokens[:-1]
+    return re.sub(r"['’]s$", "", " ".join(tokens).rstrip('.,;:!?)"'))

@@ -1,0 +1,144 @@
+"""Texts in pieces: at headings, definitions and paragraphs, none longer than fits well into a context."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from clew.context import tokens
+
+MOST = 400
+"""Tokens of a piece."""
+
+_HEADING = re.compile(r"^(#{1,6})[ \t]+(.{1,300}?)[ \t#]*$")
+_FENCE = re.compile(r"^[ \t]{0,3}(```|~~~)")
+_BLANK = re.compile(r"\n[ \t]*\n")
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """``title``: the headings above it, or what it defines. ``line``: where it begins, from 1; 0: a file without lines."""
+
+    text: str
+    title: str = ""
+    line: int = 0
+
+
+def markdown(text: str) -> Iterator[Piece]:
+    """Cut at headings; each piece says under which it stands."""
+    above: list[str] = []
+    lines: list[str] = []
+    start, fenced = 1, False
+    for number, line in enumerate(text.split("\n"), 1):
+        fenced ^= bool(_FENCE.match(line))
+        heading = None if fenced else _HEADING.match(line)
+        if heading:
+            yield from _packed("\n".join(lines), " > ".join(filter(None, above)), start)
+            level = len(heading[1])
+            above = [*above[: level - 1], *[""] * (level - 1 - len(above)), heading[2]]
+            lines, start = [], number
+        lines.append(line)
+    yield from _packed("\n".join(lines), " > ".join(filter(None, above)), start)
+
+
+def python(text: str) -> Iterator[Piece]:
+    """Cut at top-level definitions; a class that is too long, at its methods. What does not parse is cut as text."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from plain(text)
+        return
+    lines = text.split("\n")
+    cuts: list[tuple[int, str]] = []
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if not cuts or cuts[-1][1]:
+                cuts.append((_first_line(node), ""))
+            continue
+        cuts.append((_first_line(node), node.name))
+        if isinstance(node, ast.ClassDef) and tokens.count("\n".join(lines[node.lineno - 1 : node.end_lineno])) > MOST:
+            methods = [m for m in node.body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
+            cuts += [(_first_line(method), f"{node.name}.{method.name}") for method in methods]
+    edges = [(1, cuts[0][1]), *cuts[1:]] if cuts else [(1, "")]
+    for (first, name), (after, _) in zip(edges, [*edges[1:], (len(lines) + 1, "")], strict=True):
+        yield from _packed("\n".join(lines[first - 1 : after - 1]), name, first)
+
+
+def plain(text: str) -> Iterator[Piece]:
+    """Cut at blank lines."""
+    yield from _packed(text, "", 1)
+
+
+def table(header: list[str], rows: Iterator[list[str]]) -> Iterator[Piece]:
+    """Some rows each, every value with the name of its column."""
+    told: list[str] = []
+    size, start, number = 0, 2, 1
+    for number, row in enumerate(rows, 2):
+        line = "; ".join(f"{name}: {value}" for name, value in zip(header, row, strict=False) if value)
+        length = tokens.count(line)
+        if told and size + length > MOST:
+            yield Piece("\n".join(told), f"rows {start}-{number - 1}", start)
+            told, size, start = [], 0, number
+        told.append(tokens.cut(line, MOST))
+        size += length
+    if told:
+        yield Piece("\n".join(told), f"rows {start}-{number}", start)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(one.lineno for one in decorators)])
+
+
+def _packed(text: str, title: str, line: int) -> Iterator[Piece]:
+    """Whole paragraphs as long as they fit; a paragraph that does not fit by itself is cut at its lines, a line at its words."""
+    room, start, kept = MOST, line, list[str]()
+    for paragraph, first in _paragraphs(text, line):
+        size = tokens.count(paragraph) + 1
+        if kept and size > room:
+            yield Piece("\n\n".join(kept), title, start)
+            kept, room = [], MOST
+        if not kept:
+            start = first
+        kept.append(paragraph)
+        room -= size
+    if kept:
+        yield Piece("\n\n".join(kept), title, start)
+
+
+def _paragraphs(text: str, line: int) -> Iterator[tuple[str, int]]:
+    place = 0
+    for end in (*(found.start() for found in _BLANK.finditer(text)), len(text)):
+        paragraph = text[place:end].strip("\n")
+        if paragraph.strip():
+            first = line + text.count("\n", 0, place) + _leading(text[place:end])
+            yield from _bounded(paragraph, first)
+        place = end
+
+
+def _leading(text: str) -> int:
+    return len(text) - len(text.lstrip("\n"))
+
+
+def _bounded(paragraph: str, line: int) -> Iterator[tuple[str, int]]:
+    if tokens.count(paragraph) <= MOST:
+        yield paragraph, line
+        return
+    kept: list[str] = []
+    room, first = MOST, line
+    for number, one in enumerate(paragraph.split("\n"), line):
+        rest = one
+        while rest:
+            fits = tokens.cut(rest, MOST) or rest[:MOST]
+            if kept and tokens.count(fits) + 1 > room:
+                yield "\n".join(kept), first
+                kept, room = [], MOST
+            if not kept:
+                first = number
+            kept.append(fits)
+            room -= tokens.count(fits) + 1
+            rest = rest[len(fits) :]
+            if not rest.strip():
+                break
+    if kept:
+        yield "\n".join(kept), first

@@ -1,0 +1,170 @@
+"""What a log of documents does. Backends: ``clew.context.log.sqlite`` and ``clew.context.log.jsonl``.
+
+A *place* ``n`` numbers the versions of all documents in the order of writing, from 1; places may have gaps, and are never
+given twice. A *label* is a name for a place: a snapshot that costs nothing. Compaction sets the log's *floor*: places at or
+above it, labelled places and 0 stay valid for looking back; ``since`` takes any place that was ever valid.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from clew.core.errors import Conflict
+from clew.gate.ports.context import Change, Version
+from clew.manifest.models.base import Retention
+from clew.manifest.quantities import milliseconds, size_bytes
+
+RETENTION = "retention"
+"""Origin of the removals that retention makes."""
+
+
+class VersionConflict(Conflict):
+    """A writer's ``expected`` version is not the live one; ``found`` is (0: there is none)."""
+
+    code = "version_conflict"
+
+    def __init__(self, id: str, expected: int, found: int) -> None:  # noqa: A002 - the field's name
+        there = f"version {found}" if found else "no such document"
+        wanted = f"version {expected}" if expected else "none"
+        super().__init__(
+            f"document {id!r}: {wanted} was expected, found is {there}", hint="read it again, or merge, and write anew"
+        )
+        self.id = id
+        self.expected = expected
+        self.found = found
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a log keeps of live documents; the oldest-written go first. None: no bound.
+
+    ``max_age`` in ms since it was written; ``max_size`` in bytes of all live documents as they were
+    written (text, metadata, vector, relations; not vectors that were attached later).
+    """
+
+    max_items: int | None = None
+    max_age: int | None = None
+    max_size: int | None = None
+
+
+NO_BOUNDS = Bounds()
+
+
+def bounds_of(retention: Retention | None) -> Bounds:
+    """The bounds that a manifest states."""
+    if retention is None:
+        return NO_BOUNDS
+    return Bounds(
+        max_items=retention.max_items,
+        max_age=None if retention.max_age is None else milliseconds(retention.max_age),
+        max_size=None if retention.max_size is None else size_bytes(retention.max_size),
+    )
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A labelled place; ``at``: when it was labelled, ms since the epoch."""
+
+    n: int
+    at: int
+
+
+class Log(Protocol):
+    """One object per process, used by any number of threads; any number of processes may have the same log open.
+
+    All methods raise JournalError where the log cannot take or give versions. Versions that are read have their newest vector.
+    """
+
+    def write(self, changes: Sequence[Change], at: int) -> list[Version | None]:
+        """All or none, durable when it returns; None for a change that changes nothing. ``at``: ms since the epoch.
+
+        Later changes of a batch see the earlier ones. ``expected`` is looked at before anything else. Then the log's bounds are
+        enforced: what is beyond them is removed, by recorded removals with the origin ``retention``.
+        Raises VersionConflict, and UsageError for what can be no document.
+        """
+        ...
+
+    def trim(self, at: int) -> list[Version]:
+        """Enforce the bounds now; the removals that this wrote."""
+        ...
+
+    def head(self) -> int:
+        """Place of the newest version, other processes' included; 0: none. Cheap."""
+        ...
+
+    def since(self, n: int, limit: int = 1000) -> list[Version]:
+        """The next versions after place ``n``, removals included, in order; none: ``n`` is the head.
+
+        A compacted log leaves out versions that were replaced later, never the newest version of a document.
+        """
+        ...
+
+    def get(self, id: str) -> Version | None:  # noqa: A002
+        """The live version."""
+        ...
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Version]:
+        """The live versions of those that there are."""
+        ...
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        """Live documents by code point; what is written meanwhile may be given or not."""
+        ...
+
+    def count(self) -> int:
+        """Live documents."""
+        ...
+
+    def size(self) -> int:
+        """Bytes of the live documents, as ``Bounds.max_size`` counts them."""
+        ...
+
+    def history(self, id: str) -> list[Version]:  # noqa: A002
+        """The document's versions, removals included, oldest first; without those that were compacted away."""
+        ...
+
+    def as_of(self, n: int, id: str) -> Version | None:  # noqa: A002
+        """The version that was live at place ``n``. Raises NotFound for a place that is not valid."""
+        ...
+
+    def live_at(self, n: int) -> Iterator[Version]:
+        """Everything that was live at place ``n``, in order of writing. Raises NotFound for a place that is not valid."""
+        ...
+
+    def attach(self, vectors: Sequence[tuple[int, str, bytes]]) -> None:
+        """Give versions vectors that were made later: ``(n, embedder, vector)``, the vector as in ``Put``. The newest counts.
+
+        All or none, durable when it returns. Places without a version are passed over, equal vectors write nothing.
+        """
+        ...
+
+    def vectors_since(self, m: int, limit: int = 1000) -> list[tuple[int, int, str, bytes]]:
+        """The next attached vectors ``(m, n, embedder, vector)`` after ``m``, which counts attachments; each version's newest."""
+        ...
+
+    def label(self, name: str, at: int) -> int:
+        """Label the head; its place. The same label on the same place again changes nothing. Raises Conflict for a name in use."""
+        ...
+
+    def unlabel(self, name: str) -> None:
+        """Forget a label. Raises NotFound."""
+        ...
+
+    def labels(self) -> dict[str, Label]:
+        """By name, in order of place, then name."""
+        ...
+
+    def floor(self) -> int:
+        """The oldest place from which on all places are valid; 0: nothing was compacted."""
+        ...
+
+    def compact(self, keep_since: int) -> int:
+        """Drop versions that were replaced at or before ``keep_since`` and are not live at a label; how many were dropped.
+
+        The state at ``keep_since``, at any later place and at every label stays whole; removals stay, so numbers of versions
+        never start again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Nothing may be called afterwards but ``close``."""
+        ...

@@ -1,0 +1,93 @@
+"""Rows: what the derived indexes call a document's version. Every put gives a new row; the row that it replaces is dead."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.context.damage import Damaged
+
+_FIRST = 1024
+
+
+class Rows:
+    """Row -> document id, place in the log and time of writing; document id -> its live row."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.by_id: dict[str, int] = {}
+        self._live = np.zeros(_FIRST, dtype=np.bool_)
+        self._places = np.zeros(_FIRST, dtype=np.int64)
+        self._times = np.zeros(_FIRST, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Rows, dead ones included."""
+        return len(self.ids)
+
+    @property
+    def live(self) -> NDArray[np.bool_]:
+        return self._live[: len(self.ids)]
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Place in the log, per row."""
+        return self._places[: len(self.ids)]
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Written, ms since the epoch, per row."""
+        return self._times[: len(self.ids)]
+
+    def add(self, id: str, place: int, at: int) -> int:  # noqa: A002 - the word of the contract
+        """A live row for a document that has none."""
+        row = len(self.ids)
+        if row == len(self._live):
+            self._live, self._places, self._times = (_doubled(a) for a in (self._live, self._places, self._times))
+        self._live[row], self._places[row], self._times[row] = True, place, at
+        self.ids.append(id)
+        self.by_id[id] = row
+        return row
+
+    def kill(self, id: str) -> int | None:  # noqa: A002 - as above
+        """The row that the document had until now, if any."""
+        row = self.by_id.pop(id, None)
+        if row is not None:
+            self._live[row] = False
+        return row
+
+    def named(self, rows: Sequence[int]) -> list[str]:
+        return [self.ids[row] for row in rows]
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "ids.msgpack").write_bytes(msgspec.msgpack.encode(self.ids))
+        for name, array in (("live", self.live), ("places", self.places), ("times", self.times)):
+            np.save(folder / f"{name}.npy", array)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises Damaged."""
+        rows = cls()
+        try:
+            rows.ids = msgspec.msgpack.decode((folder / "ids.msgpack").read_bytes(), type=list[str])
+            live, places, times = (np.load(folder / f"{name}.npy") for name in ("live", "places", "times"))
+        except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
+            raise Damaged(f"rows in {folder}: {error}") from error
+        for array, kind in ((live, np.bool_), (places, np.int64), (times, np.int64)):
+            if array.dtype != kind or array.shape != (len(rows.ids),):
+                raise Damaged(f"rows in {folder}: arrays and ids do not agree")
+        rows._live, rows._places, rows._times = live, places, times
+        alive: list[int] = np.flatnonzero(live).tolist()
+        rows.by_id = {rows.ids[row]: row for row in alive}
+        if len(rows.by_id) != len(alive):
+            raise Damaged(f"rows in {folder}: a document has two live rows")
+        return rows
+
+
+def _doubled(array: NDArray[Any]) -> NDArray[Any]:
+    grown = np.zeros(max(_FIRST, 2 * len(array)), dtype=array.dtype)
+    grown[: len(array)] = array
+    return grown

@@ -1,0 +1,128 @@
+"""One search: plan -> lists -> fuse -> explain. Deterministic: equal scores are ordered by document id everywhere."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.context.fusion import Ranked, fuse, ordered
+from clew.core.errors import UsageError
+from clew.gate.ports.context import Found, Hit, ListName, Query, SearchConfig, Strategy
+
+Listed = tuple[NDArray[np.int64], NDArray[np.float32]]
+Mask = NDArray[np.bool_]
+MOST_RESULTS = 10_000
+
+
+class Lists(Protocol):
+    """The derived indexes, as a search uses them. A mask says which rows may be found; None: every one."""
+
+    def named(self, rows: Sequence[int]) -> list[str]: ...
+
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Listed: ...
+
+    def sparse(self, text: str, k: int, mask: Mask | None) -> Listed: ...
+
+    def graph(self, text: str, k: int, mask: Mask | None) -> Listed: ...
+
+    def only(self, rows: NDArray[np.int64]) -> Mask:
+        """A mask of these rows."""
+        ...
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a search does: ``strategy`` is never AUTO; ``candidates`` of each list are looked at."""
+
+    strategy: Strategy
+    lists: tuple[ListName, ...]
+    candidates: int
+
+
+def check(query: Query, config: SearchConfig) -> None:
+    """Raises UsageError that names the field."""
+    for name, least, most in (("k", 1, MOST_RESULTS), ("rrf_k", 1, 10**6), ("rerank_factor", 1, 1000)):
+        value = getattr(config, name)
+        if not least <= value <= most:
+            raise UsageError(f"{name} is {value}; it is a number from {least} to {most}")
+    weights = {name: getattr(config, name) for name in ("dense_weight", "sparse_weight", "graph_weight")}
+    for name, weight in weights.items():
+        if not 0.0 <= weight <= 1.0:
+            raise UsageError(f"{name} is {weight}; it is a share from 0 to 1")
+    if len(query.vector) % 4:
+        raise UsageError(f"the query's vector has {len(query.vector)} bytes, which are no float32 numbers")
+    if not query.text.strip() and not query.vector:
+        raise UsageError("the query is empty", hint="give it a text, a vector or both")
+
+
+def planned(config: SearchConfig, *, has_text: bool, has_vector: bool) -> Plan:
+    """AUTO makes the lists that the query has something for, side by side."""
+    strategy = config.strategy
+    if strategy == "AUTO" or not (has_text and has_vector):
+        strategy = "PARALLEL"
+    lists: list[ListName] = []
+    if has_vector:
+        lists.append("dense")
+    if has_text:
+        lists.append("sparse")
+        if config.graph_weight > 0:
+            lists.append("graph")
+    return Plan(strategy, tuple(lists), min(config.k * config.rerank_factor, MOST_RESULTS))
+
+
+def run(
+    lists: Lists, query: Query, vector: NDArray[np.float32] | None, config: SearchConfig, mask: Mask | None
+) -> Found:
+    """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every row."""
+    plan = planned(config, has_text=bool(query.text.strip()), has_vector=vector is not None)
+    made: dict[ListName, Ranked] = {}
+
+    def ask(name: ListName, within: Mask | None) -> NDArray[np.int64]:
+        if name == "dense" and vector is not None:
+            rows, scores = lists.dense(vector, plan.candidates, within)
+        else:
+            rows, scores = (lists.sparse if name == "sparse" else lists.graph)(query.text, plan.candidates, within)
+        ids, best = ordered(lists.named(rows.tolist()), scores.tolist(), plan.candidates)
+        made[name] = Ranked(name, ids, best, _weight(config, name))
+        return rows
+
+    if plan.strategy in _IN_TURN:
+        first, second = _IN_TURN[plan.strategy]
+        ask(second, lists.only(ask(first, mask)))
+    for name in plan.lists:
+        if name not in made:
+            ask(name, mask)
+    best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k)
+    return Found(hits=_hits(best, made), explain=_explained(plan, made, config))
+
+
+_IN_TURN: dict[Strategy, tuple[ListName, ListName]] = {
+    "DENSE_FIRST": ("dense", "sparse"),
+    "SPARSE_FIRST": ("sparse", "dense"),
+}
+"""The second list orders only what the first one found."""
+
+
+def _weight(config: SearchConfig, name: ListName) -> float:
+    return {"dense": config.dense_weight, "sparse": config.sparse_weight}.get(name, config.graph_weight)
+
+
+def _hits(best: list[tuple[str, float]], made: dict[ListName, Ranked]) -> tuple[Hit, ...]:
+    fields: dict[str, dict[str, Any]] = {one: {} for one, _ in best}
+    for name, ranked in made.items():
+        for rank, (one, score) in enumerate(zip(ranked.ids, ranked.scores, strict=True), 1):
+            if one in fields:
+                fields[one] |= {f"{name}_score": score, f"{name}_rank": rank}
+    return tuple(Hit(doc_id=one, fused_score=fused, **fields[one]) for one, fused in best)
+
+
+def _explained(plan: Plan, made: dict[ListName, Ranked], config: SearchConfig) -> dict[str, Any]:
+    return {
+        "strategy": plan.strategy,
+        "fusion": config.fusion,
+        "lists": {
+            name: {"found": len(made[name].ids), "candidates": plan.candidates, "weight": made[name].weight}
+            for name in plan.lists
+        },
+    }

@@ -1,0 +1,140 @@
+"""The collections of one state directory and tenant, opened when they are asked for."""
+
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from clew.context.collection import Collection
+from clew.context.embed.port import Embedder
+from clew.context.log.jsonl import JsonlLog
+from clew.context.log.port import NO_BOUNDS, Bounds, Log, bounds_of
+from clew.context.log.sqlite import SqliteLog
+from clew.context.scopes import KINDS, Kind, of_folder, parse, tenant_folder
+from clew.core.errors import NotFound, UsageError
+from clew.manifest.models.agents import Memory
+
+_FOLDER = "context"
+MOST_OPEN = 64
+"""Collections that are open at once; of more, those that nobody uses are closed, the one used longest ago first."""
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """How collections of one kind of scope are kept. ``path``: their folder below the state directory."""
+
+    backend: str = "sqlite"
+    bounds: Bounds = NO_BOUNDS
+    path: str = _FOLDER
+
+
+def keeping_of(memory: Memory | None) -> dict[Kind, Keeping]:
+    """As the manifest's memory section has it. Raises UsageError for a backend that is not here."""
+    kinds: dict[Kind, Keeping] = {}
+    if memory is None:
+        return kinds
+    stores = {
+        "global": memory.global_store, "project": memory.project_store, "session": memory.session_store, "task": memory.task_store,
+    }  # fmt: skip
+    for kind, store in stores.items():
+        if store is None:
+            continue
+        if store.backend not in _LOGS:
+            known = ", ".join(_LOGS)
+            raise UsageError(f"memory.{kind}_store: backend {store.backend!r} is not available (there are: {known})")
+        path = store.path or _FOLDER
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise UsageError(f"memory.{kind}_store: path {path!r} is not below the state directory")
+        kinds[kind] = Keeping(store.backend, bounds_of(store.retention), path)  # pyright: ignore[reportArgumentType]
+    return kinds
+
+
+_PLAIN = Keeping()
+
+
+class ContextStore:
+    """``close`` it. ``root``: the state directory; None keeps everything in a temporary one."""
+
+    def __init__(
+        self, root: Path | None, tenant: str, *, now: Callable[[], int],
+        keeping: Mapping[Kind, Keeping] | None = None, embedder: Embedder | None = None, space: str = "",
+    ) -> None:  # fmt: skip
+        self._closing = ExitStack()
+        if root is None:
+            root = Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix="clew-context-")))
+        self._root, self._tenant = root, tenant_folder(tenant)
+        self._now, self._keeping = now, dict(keeping or {})
+        self._embedder, self._space = embedder, space
+        self._open: dict[str, Collection] = {}
+        self._users: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock, ExitStack() as stack:
+            stack.push(self._closing)
+            for collection in self._open.values():
+                stack.callback(collection.close)
+            self._open.clear()
+
+    @contextmanager
+    def using(self, scope: str, *, create: bool = True) -> Generator[Collection]:
+        """A scope's collection, open while it is used and shared by all who use it.
+
+        Raises UsageError for what is no scope; NotFound where nothing was ever written to it and ``create`` is off.
+        """
+        collection = self._taken(scope, create=create)
+        try:
+            yield collection
+        finally:
+            with self._lock:
+                self._users[scope] -= 1
+
+    def _taken(self, scope: str, *, create: bool) -> Collection:
+        parsed = parse(scope)
+        with self._lock:
+            found = self._open.pop(scope, None)
+            if found is None:
+                folder = self._base(parsed.kind) / parsed.folder
+                found = Collection(
+                    self._log(folder, parsed.kind, scope, create=create), folder, now=self._now,
+                    embedder=self._embedder, space=self._space,
+                )  # fmt: skip
+            self._open[scope] = found  # the last one is the one that was used last
+            self._users[scope] += 1
+            idle = [name for name in self._open if not self._users[name]]
+            for name in idle[: max(0, len(self._open) - MOST_OPEN)]:
+                self._open.pop(name).close()
+                del self._users[name]
+            return found
+
+    def scopes(self) -> list[str]:
+        """Those that have ever been written to."""
+        bases = {base for kind in KINDS if (base := self._base(kind)).is_dir()}
+        found = [scope for base in bases for path in base.iterdir() if (scope := of_folder(path.name)) is not None]
+        return sorted({str(scope) for scope in found})
+
+    def _base(self, kind: Kind) -> Path:
+        return self._root / self._keeping.get(kind, _PLAIN).path / self._tenant
+
+    def _log(self, folder: Path, kind: Kind, scope: str, *, create: bool) -> Log:
+        keeping = self._keeping.get(kind, _PLAIN)
+        there = [backend for backend, (name, _) in _LOGS.items() if (folder / name).exists()]
+        if not there and not create:
+            raise NotFound(
+                f"nothing is kept in {scope}", hint="`clew context add` and `clew context import` write to it"
+            )
+        if there and there != [keeping.backend]:
+            keeping = Keeping(there[0], keeping.bounds)  # what is there is the truth, whatever is declared by now
+        name, opened = _LOGS[keeping.backend]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return opened(folder / name, keeping.bounds)
+
+
+_LOGS: dict[str, tuple[str, Callable[[Path, Bounds], Log]]] = {
+    "sqlite": ("truth.db", SqliteLog.open),
+    "file": ("truth.jsonl", JsonlLog.open),
+}
+"""Backend -> name of its file, and how it is opened."""

@@ -1,0 +1,271 @@
+"""Memory for people and scripts: add, import, search, look back, merge. Needs the extra ``context``.
+
+A scope is named in full (``project:demo``); in a project's directory ``project`` is that project.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clew.context.collection import Collection
+from clew.context.graph import walk
+from clew.context.graph.extract import extract
+from clew.context.graph.facts import Fact
+from clew.context.ingest import files
+from clew.context.ingest.files import Options, Report, Told
+from clew.context.log.port import Label
+from clew.context.merge.conflict import Conflict as Disagreement
+from clew.context.merge.document import merge_document
+from clew.context.store import ContextStore, keeping_of
+from clew.context.versions import Difference, difference, restore
+from clew.core.errors import NotFound, UsageError
+from clew.gate.ports.clock import Clock
+from clew.gate.ports.context import Found, Put, Query, Remove, SearchConfig, Version
+from clew.manifest.plan import load
+from clew.runtime.clock import SystemClock
+from clew.runtime.memory import memory_of
+from clew.service.settings import Settings
+
+ORIGIN = "cli"
+_SHOWN = 2000
+"""Characters of a document's text in a list."""
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A version of a document. ``at``: written, ms since the epoch; ``text`` is cut in lists."""
+
+    id: str
+    scope: str
+    version: int
+    parent_version: int
+    place: int
+    """In the collection's log."""
+    deleted: bool
+    text: str
+    metadata: dict[str, Any]
+    origin: str
+    at: int
+
+
+class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
+    """One result; a score or rank is null where that list did not have the document."""
+
+    doc_id: str
+    scope: str
+    fused_score: float
+    dense_score: float | None
+    sparse_score: float | None
+    dense_rank: int | None
+    sparse_rank: int | None
+    graph_score: float | None
+    graph_rank: int | None
+    text: str
+    metadata: dict[str, Any]
+
+
+class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Best first. ``explain``: the plan, what each list found, the embedder, how many documents the filter allowed."""
+
+    hits: list[SearchHit]
+    explain: dict[str, Any]
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """``documents``: written anew; ``unchanged``: files that were there as they are; ``skipped``: ``{path, why}``."""
+
+    scope: str
+    files: int
+    documents: int
+    removed: int
+    unchanged: int
+    skipped: list[dict[str, str]]
+
+
+class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``merged`` false: nothing was written, ``conflicts`` say why, and ``text`` has markers where they are."""
+
+    merged: bool
+    version: int
+    conflicts: list[dict[str, Any]]
+    text: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A label on a place of the log; ``at``: when it was set, ms since the epoch."""
+
+    label: str
+    place: int
+    at: int
+
+
+class GraphAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that name an entity, or the walks from it, each ``{entities, facts, confidence}``."""
+
+    facts: list[Fact]
+    paths: list[walk.Path]
+
+
+class Scoped:
+    """One scope of one state directory, for the time of a command."""
+
+    def __init__(self, collection: Collection, scope: str, clock: Clock) -> None:
+        self.collection, self.scope, self._clock = collection, scope, clock
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def add(self, put: Put, *, graph: bool = True) -> Document:
+        """Write a document; as it is now. Raises Conflict where ``expected`` is not what is there."""
+        relations = put.relations or (extract(put.id, put.text) if graph else ())
+        self.collection.write([msgspec.structs.replace(put, origin=put.origin or ORIGIN, relations=relations)])
+        return self.document(put.id)
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """How many were there."""
+        return sum(one is not None for one in self.collection.write([Remove(id=one, origin=ORIGIN) for one in ids]))
+
+    def import_files(self, paths: Sequence[Path], options: Options, told: Told) -> Imported:
+        """Files, folders, and JSON lines (``.jsonl``). Raises UsageError."""
+        total = Report()
+        lines = [path for path in paths if path.suffix == ".jsonl" and path.is_file()]
+        others = files.found([path for path in paths if path not in lines])
+        reports = [files.bring_in_lines(self.collection, path, options, told) for path in lines]
+        if others:
+            reports.append(files.bring_in(self.collection, others, options, told))
+        for report in reports:
+            for name in ("files", "documents", "removed", "unchanged", "skipped"):
+                setattr(total, name, getattr(total, name) + getattr(report, name))
+        self.collection.tend()
+        return Imported(scope=self.scope, **msgspec.structs.asdict(total))
+
+    def merge(self, base: int, theirs: Put) -> MergeAnswer:
+        """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
+        outcome = merge_document(self.collection.log, base, theirs, self._clock.now())
+        conflicts = [_conflict(one) for one in outcome.conflicts]
+        version = outcome.version.version if outcome.version is not None else 0
+        return MergeAnswer(merged=not conflicts, version=version, conflicts=conflicts, text=outcome.wanted.text)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def search(self, query: Query, config: SearchConfig) -> SearchAnswer:
+        """Raises UsageError that names the field, or the filter's path."""
+        found: Found = self.collection.search(query, config)
+        there = self.collection.log.get_many([hit.doc_id for hit in found.hits])
+        hits = [
+            SearchHit(
+                **msgspec.structs.asdict(hit), scope=self.scope,
+                text=_cut(there[hit.doc_id].text), metadata=there[hit.doc_id].metadata,
+            )
+            for hit in found.hits
+            if hit.doc_id in there
+        ]  # fmt: skip
+        return SearchAnswer(hits=hits, explain=found.explain)
+
+    def document(self, id: str) -> Document:  # noqa: A002 - the word of the contract
+        """Raises NotFound."""
+        version = self.collection.get(id)
+        if version is None:
+            raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context search` finds documents")
+        return _document(version, self.scope, cut=False)
+
+    def history(self, id: str) -> list[Document]:  # noqa: A002 - as above
+        """Oldest first, removals included. Raises NotFound."""
+        versions = self.collection.log.history(id)
+        if not versions:
+            raise NotFound(f"there never was a document {id!r} in {self.scope}")
+        return [_document(version, self.scope) for version in versions]
+
+    def graph(self, entity: str, goal: str | None, hops: int, when: walk.When) -> GraphAnswer:
+        """The facts that name an entity; with ``goal`` or more than one hop, the walks from it. Raises NotFound."""
+        facts = self.collection.facts
+        for name in filter(None, (entity, goal)):
+            if facts.entities.find(name) is None:
+                raise NotFound(f"no document of {self.scope} says anything of {name!r}")
+        if goal is None and hops <= 1:
+            return GraphAnswer(facts=walk.around(facts, entity, when), paths=[])
+        return GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when))
+
+    def stats(self) -> dict[str, Any]:
+        return {"scope": self.scope, **self.collection.stats(), "snapshots": len(self.collection.log.labels())}
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    def snapshot(self, label: str) -> Snapshot:
+        """Label everything as it is now. Raises Conflict for a label in use."""
+        self.collection.log.label(label, self._clock.now())
+        return self.snapshots()[label]
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        labels: dict[str, Label] = self.collection.log.labels()
+        return {name: Snapshot(label=name, place=one.n, at=one.at) for name, one in labels.items()}
+
+    def place(self, name: str) -> int:
+        """Of a label, or a place as a number; ``now`` is the head. Raises NotFound."""
+        labels = self.snapshots()
+        if name in labels:
+            return labels[name].place
+        if name == "now":
+            return self.collection.log.head()
+        if name.isdecimal() and int(name) <= self.collection.log.head():
+            return int(name)
+        raise NotFound(
+            f"there is no snapshot {name!r} in {self.scope}", hint=f"there are: {', '.join(labels) or 'none'}"
+        )
+
+    def difference(self, a: str, b: str) -> Difference:
+        """What changed from one snapshot (or place) to another."""
+        return difference(self.collection.log, self.place(a), self.place(b))
+
+    def rollback(self, name: str) -> int:
+        """Make what was live then live again, by new versions; how many documents that changed."""
+        return len(restore(self.collection.log, self.place(name), f"{ORIGIN}:rollback", self._clock.now()))
+
+
+@contextmanager
+def opened(
+    settings: Settings, scope: str, project: Path | None = None, *, create: bool = False, clock: Clock | None = None
+) -> Generator[Scoped]:
+    """``project``: the directory whose manifest says what ``project`` is and how its memory is kept.
+
+    Raises NotFound where nothing was ever written to the scope, unless ``create``; UsageError, ManifestError.
+    """
+    clock = clock or SystemClock()
+    plan = load(project) if project is not None else None
+    if scope == "project":
+        if plan is None:
+            raise UsageError("which project?", hint="run this in a project's directory, or say --scope project:ID")
+        scope = f"project:{plan.workflow}"
+    keeping = keeping_of(memory_of(plan)) if plan is not None else {}
+    store = ContextStore(settings.directory, settings.tenant, now=clock.now, keeping=keeping)
+    try:
+        with store.using(scope, create=create) as collection:
+            yield Scoped(collection, scope, clock)
+    finally:
+        store.close()
+
+
+def scopes(settings: Settings) -> list[str]:
+    """Those that were ever written to."""
+    store = ContextStore(settings.directory, settings.tenant, now=SystemClock().now)
+    try:
+        return store.scopes()
+    finally:
+        store.close()
+
+
+def _document(version: Version, scope: str, *, cut: bool = True) -> Document:
+    return Document(
+        id=version.id, scope=scope, version=version.version, parent_version=version.parent, place=version.n,
+        deleted=version.deleted, text=_cut(version.text) if cut else version.text, metadata=version.metadata,
+        origin=version.origin, at=version.at,
+    )  # fmt: skip
+
+
+def _conflict(one: Disagreement) -> dict[str, Any]:
+    return msgspec.to_builtins(one)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} [cut: {_SHOWN:,} of {len(text):,} characters]"

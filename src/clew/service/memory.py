@@ -1,0 +1,77 @@
+"""Memory of projects: the context engine, loaded when something is first asked of it, because its libraries are heavy."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from clew.core.errors import Failure, UsageError
+from clew.gate.effect import Driver, Effect
+from clew.manifest.compiled import Plan
+from clew.runtime.memory import memory_of
+
+_NEEDED = ("numpy", "faiss", "Stemmer")
+_HINT = "install it with: pip install 'clew[context]'"
+
+
+class Memories:
+    """The context stores of one state directory. ``close`` it."""
+
+    def __init__(self, root: Path | None, now: Callable[[], int]) -> None:
+        self._root, self._now = root, now
+        self._stores = ExitStack()
+
+    def close(self) -> None:
+        self._stores.close()
+
+    def driver(self, plan: Plan) -> Driver:
+        """Of the ``context`` effects of this plan's runs."""
+        return _Late(lambda: self._driver(plan))
+
+    def _driver(self, plan: Plan) -> Driver:
+        known: dict[str, Any] = {}
+
+        def store(tenant: str) -> Any:
+            if tenant not in known:
+                known[tenant] = self.store(plan, tenant)
+            return known[tenant]
+
+        return _engine("driver").ContextDriver(plan.workflow, store)
+
+    def store(self, plan: Plan | None, tenant: str) -> Any:
+        """A tenant's ``ContextStore``, kept as the plan's memory section says; closed with the others. Raises UsageError."""
+        module = _engine("store")
+        keeping: dict[Any, Any] = module.keeping_of(memory_of(plan)) if plan is not None else {}
+        made = module.ContextStore(self._root, tenant, now=self._now, keeping=keeping)
+        self._stores.callback(made.close)
+        return made
+
+
+class _Late:
+    """A driver that is made when it is first needed."""
+
+    def __init__(self, make: Callable[[], Driver]) -> None:
+        self._make = make
+        self._made: Driver | None = None
+
+    async def perform(self, effect: Effect) -> Any:
+        """Raises Failure as the driver does, and ``context_unavailable``."""
+        if self._made is None:
+            try:
+                self._made = self._make()
+            except UsageError as error:
+                raise Failure(error.message, code=error.code, hint=error.hint) from error
+        return await self._made.perform(effect)
+
+
+def _engine(module: str) -> Any:
+    """A module of the context engine. Raises UsageError where the extra is not installed."""
+    try:
+        return import_module(f"clew.context.{module}")
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        raise UsageError(
+            f"memory needs {error.name}, which is not installed", code="context_unavailable", hint=_HINT
+        ) from None

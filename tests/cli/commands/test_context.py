@@ -1,0 +1,168 @@
+"""``clew context`` and ``clew query``: memory by hand."""
+
+import json
+
+import pytest
+
+from clew.cli import table
+from clew.cli.commands.context import Changed, Documents, Snapshots, Statistics
+from clew.context.versions import Difference
+from clew.core.errors import UsageError
+from clew.service.context import Document, GraphAnswer, Imported, MergeAnswer, SearchAnswer
+
+G = ("--scope", "global")
+
+
+@pytest.fixture
+def kept(cli, tmp_path):
+    for name, text in (
+        ("pump", "The pump in hall 3 leaks."),
+        ("oven", "The oven is hot at night."),
+        ("team", "Ann Lee leads Search Core."),
+    ):
+        assert cli("context", "add", name, "--text", text, "--meta", "n=1", *G).code == 0
+    return cli
+
+
+def test_kept_and_found(kept):
+    found = kept("query", "--text", "leaking pump", "--k", 2, *G, "--json").document(SearchAnswer)
+    assert found.hits[0].doc_id == "pump"
+    assert found.hits[0].metadata == {"n": 1}
+    same = kept("context", "search", "leaking pump", "--k", 2, *G, "--json").document(SearchAnswer)
+    assert same == found
+    shown = kept("query", "--text", "pump", "--explain", *G)
+    assert "pump   0." in shown.out
+    assert "sparse 1" in shown.out
+    assert '"strategy": "PARALLEL"' in shown.err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--mode", "DENSE_FIRST"), ("--mode", "SPARSE_FIRST"), ("--fusion", "MAX_SCORE"), ("--rrf-k", 10), ("--dense-weight", 0),
+        ("--sparse-weight", 1), ("--rerank-factor", 2), ("--graph-weight", 0.5), ("--deterministic",), ("--filter-kv", "n>=1"),
+        ("--filter-json", '{"term": {"n": 1}}'), ("--filter-kv", "n=1", "--filter-json", '{"term": {"n": 1}}'),
+    ],
+)  # fmt: skip
+def test_every_flag_of_a_search(kept, flags):
+    assert (
+        kept("query", "--text", "the pump leaks", *flags, *G, "--json").document(SearchAnswer).hits[0].doc_id == "pump"
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("query", *G), "what is looked for"),
+        (("query", "--text", "x"), "which memory"),
+        (("query", "--text", "x", "--scope", "nope"), "no scope"),
+        (("query", "--text", "x", "--scope", "task:none"), "nothing is kept in task:none"),
+        (("query", "--text", "x", "--scope", "project"), "which project"),
+        (("query", "--text", "x", "--k", 0, *G), "k is 0"),
+        (("query", "--text", "x", "--filter-json", "{", *G), "--filter-json"),
+        (("query", "--text", "x", "--filter-json", '{"op": "huh"}', *G), "filter"),
+        (("query", "--text", "x", "--filter-kv", "no", *G), "no"),
+        (("context", "add", "x", "--text", "y", "--meta", "z", *G), "KEY=VALUE"),
+        (("context", "add", "pump", "--text", "y", "--expected", 7, *G), "version 7 was expected, found is version 1"),
+        (("context", "add", "", "--text", "y", *G), "id"),
+        (("context", "get", "nobody", *G), "there is no document 'nobody'"),
+        (("context", "history", "nobody", *G), "never was"),
+        (("context", "graph", "Nobody", *G), "says anything of 'Nobody'"),
+        (("context", "rollback", "nope", *G), "no snapshot 'nope'"),
+        (("context", "import", "not/there", *G), "no file or folder"),
+        (("context", "merge", "pump", "--base", 9, "--text", "x", *G), "9"),
+    ],
+)
+def test_wrong_use_says_what_and_where(kept, args, said):
+    answer = kept(*args)
+    assert answer.code == 2
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_without_a_command_it_says_which_there_are(cli):
+    assert "a command is missing" in cli("context").err
+
+
+def test_versions(kept):
+    added = kept("context", "add", "pump", "--expected", 1, *G, "--json", stdin="The pump was mended.").document(
+        Document
+    )
+    assert (added.version, added.parent_version, added.origin) == (2, 1, "cli")
+    assert kept("context", "remove", "pump", "nobody", *G, "--json").document(Changed).changed == 1
+    versions = kept("context", "history", "pump", *G, "--json").document(Documents).documents
+    assert [(one.version, one.deleted) for one in versions] == [(1, False), (2, False), (3, True)]
+    assert "(removed)" in kept("context", "history", "pump", *G).out
+    assert kept("context", "get", "oven", *G).out == "The oven is hot at night.\n"
+
+
+def test_snapshots_compared_and_brought_back(kept):
+    assert kept("context", "snapshot", "before", *G).code == 0
+    kept("context", "add", "pump", "--text", "changed", *G)
+    kept("context", "remove", "oven", *G)
+    kept("context", "add", "new", "--text", "new", *G)
+    found = kept("context", "diff", "before", *G, "--json").document(Difference)
+    assert found == Difference(added=("new",), removed=("oven",), changed=("pump",))
+    assert kept("context", "diff", "before", "now", *G).out.split() == ["+", "new", "-", "oven", "~", "pump"]
+    assert kept("context", "rollback", "before", *G, "--json").document(Changed).changed == 3
+    assert kept("context", "diff", "before", *G).out == "nothing changed\n"
+    assert [one.label for one in kept("context", "snapshot", *G, "--json").document(Snapshots).snapshots] == ["before"]
+    again = kept("context", "snapshot", "before", *G)
+    assert again.code == 2
+    assert "before" in again.err
+
+
+def test_merging(kept):
+    kept("context", "add", "list", "--text", "a\nb\nc\nd\ne\n", *G)
+    kept("context", "add", "list", "--text", "a\nb\nc\nd\nE\n", *G)
+    merged = kept("context", "merge", "list", "--base", 1, "--text", "A\nb\nc\nd\ne\n", *G, "--json").document(
+        MergeAnswer
+    )
+    assert merged.merged
+    assert kept("context", "get", "list", *G).out == "A\nb\nc\nd\nE\n\n"
+    clash = kept("context", "merge", "list", "--base", 1, "--text", "a\nb\nc\nd\nother\n", *G)
+    assert clash.code == 1
+    assert "<<<<<<<" in clash.out
+    assert "1 conflict" in clash.err
+    assert kept("context", "history", "list", *G, "--json").document(Documents).documents[-1].version == 3
+
+
+def test_the_graph(kept):
+    kept("context", "add", "host", "--text", "Search Core runs on node-7.", *G)
+    facts = kept("context", "graph", "Ann Lee", *G, "--json").document(GraphAnswer).facts
+    assert ("leads", "Search Core") in {(one.relation, one.object) for one in facts}
+    walks = kept("context", "graph", "Ann Lee", "--to", "node-7", *G)
+    assert walks.out.splitlines()[0].startswith("Ann Lee  -leads-> Search Core  -runs on-> node-7")
+    assert kept("context", "graph", "Ann Lee", "--to", "oven", *G).code == 2
+
+
+def test_importing_and_statistics(cli, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# One\nwords\n")
+    (tmp_path / "docs" / "bad.md").write_bytes(b"\x00")
+    where = ("--scope", "project:p")
+    done = cli("context", "import", tmp_path / "docs", "--tag", "t", *where, "--json").document(Imported)
+    assert (done.files, done.documents, len(done.skipped)) == (1, 1, 1)
+    again = cli("context", "import", tmp_path / "docs", "--tag", "t", *where)
+    assert "1 unchanged" in again.err
+    assert "left out: bad.md: bad.md is no text" in again.err
+    (one,) = cli("context", "stats", "--json").document(Statistics).scopes
+    assert (one["scope"], one["documents"]) == ("project:p", 1)
+    assert "project:p" in cli("context", "stats").out
+    assert cli("context", "stats", "--state", tmp_path / "none").err == "there is none\n"
+
+
+def test_in_a_projects_directory_that_project_is_meant(cli, plain, monkeypatch):
+    monkeypatch.chdir(plain)
+    assert cli("context", "add", "a", "--text", "words here").code == 0
+    found = json.loads(cli("query", "--text", "words", "--json").out)
+    assert found["hits"][0]["scope"].startswith("project:")
+
+
+def test_without_its_libraries_it_says_what_to_install(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name="numpy")
+
+    monkeypatch.setattr(table, "import_module", missing)
+    with pytest.raises(UsageError, match=r"clew query needs numpy.*pip install 'clew\[context\]'"):
+        table.load("query")

@@ -1,0 +1,65 @@
+"""Collections on a manual clock."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from clew.context.collection import Collection
+from clew.context.log.sqlite import SqliteLog
+from clew.gate.ports.context import Put
+
+
+class Ticking:
+    """A millisecond later each time it is asked."""
+
+    def __init__(self):
+        self.ms = 1_000
+
+    def __call__(self):
+        self.ms += 1
+        return self.ms
+
+
+@pytest.fixture
+def ticking():
+    return Ticking()
+
+
+@pytest.fixture
+def opened(tmp_path, ticking):
+    """Opens the collection in a folder; again and again if need be."""
+    with contextlib.ExitStack() as stack:
+
+        def open_(name="c", **kwargs):
+            folder = tmp_path / name
+            folder.mkdir(exist_ok=True)
+            log = SqliteLog.open(folder / "truth.db")
+            return stack.enter_context(Collection(log, folder, now=ticking, **kwargs))
+
+        yield open_
+
+
+@pytest.fixture
+def collection(opened):
+    return opened()
+
+
+def _vector(*numbers):
+    return np.array(numbers, dtype="<f4").tobytes()
+
+
+@pytest.fixture
+def vector():
+    return _vector
+
+
+@pytest.fixture
+def put(collection):
+    """Writes documents: id and text, or id and fields."""
+
+    def write(*documents, **texts):
+        changes = [Put(**one) for one in documents] + [Put(id=name, text=text) for name, text in texts.items()]
+        return collection.write(changes)
+
+    return write

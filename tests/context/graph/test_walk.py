@@ -1,0 +1,71 @@
+"""Walks: entities in a text, documents near them, paths."""
+
+import pytest
+
+from clew.context.graph.facts import Facts
+from clew.context.graph.walk import NOW, When, named, near, paths
+
+
+@pytest.fixture
+def facts(version):
+    made = Facts()
+    made.apply(
+        [
+            version(1, "team", ("Ann Lee", "leads", "search")),
+            version(2, "service", ("search", "uses", "index-db", 0.5)),
+            version(3, "host", ("index-db", "runs on", "node 7")),
+            version(4, "other", ("billing", "uses", "ledger")),
+        ]
+    )
+    return made
+
+
+def test_a_text_names_entities_by_the_longest_match(facts, version):
+    facts.apply([version(5, "x", ("search index", "is", "large"))])
+    found = [facts.entities.names[one] for one in named(facts, "Is the search index of ann lee (node 7) up? Search!")]
+    assert found == ["search index", "Ann Lee", "node 7", "search"]
+    assert named(facts, "") == named(facts, "nothing known here") == []
+
+
+def test_documents_over_two_hops(facts):
+    found = near(facts, "where does Ann Lee's search live: Ann Lee", 10)
+    assert [name for name, _ in found[:2]] == ["team", "service"]
+    assert "other" not in dict(found)
+    found = dict(near(facts, "Ann Lee", 10))
+    assert found["team"] > found["service"] > 0
+    assert "host" not in found  # three hops away
+    assert near(Facts(), "Ann Lee", 3) == []
+
+
+def test_ties_are_kept_whole(version):
+    facts = Facts()
+    facts.apply([version(i, f"d{i}", ("hub", "has", f"leaf{i}")) for i in range(1, 6)])
+    assert [name for name, _ in near(facts, "hub", 2)] == [f"d{i}" for i in range(1, 6)]
+
+
+def test_paths_between_entities(facts):
+    (path,) = paths(facts, "ann lee", "Node 7")
+    assert path.entities == ("Ann Lee", "search", "index-db", "node 7")
+    assert [fact.document for fact in path.facts] == ["team", "service", "host"]
+    assert path.confidence == 0.5
+    assert paths(facts, "ann lee", "node 7", hops=2) == []
+    assert paths(facts, "ann lee", "nobody") == paths(facts, "nobody") == []
+
+
+def test_what_can_be_reached(facts):
+    assert [p.entities[-1] for p in paths(facts, "node 7")] == ["index-db", "search", "Ann Lee"]
+    assert len(paths(facts, "node 7", limit=1)) == 1
+
+
+def test_a_walk_never_turns_in_circles(version):
+    facts = Facts()
+    facts.apply([version(1, "a", ("x", "to", "y"), ("y", "to", "z"), ("z", "to", "x"))])
+    assert {p.entities for p in paths(facts, "x", hops=6)} == {
+        ("x", "y"), ("x", "z"), ("x", "y", "z"), ("x", "z", "y"),
+    }  # fmt: skip
+
+
+def test_walks_keep_to_a_time(facts, version):
+    facts.apply([version(9, "service", ("search", "uses", "other-db"), version=2)])
+    assert paths(facts, "search", "index-db", when=NOW) == []
+    assert len(paths(facts, "search", "index-db", when=When(known_at=30))) == 1

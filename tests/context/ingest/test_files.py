@@ -1,0 +1,120 @@
+"""Importing: what is new is written, what is unchanged is passed over, what is gone is removed."""
+
+import json
+
+import pytest
+
+from clew.context.ingest.files import Options, bring_in, bring_in_lines, found
+from clew.core.errors import UsageError
+from clew.gate.ports.context import Query
+
+
+@pytest.fixture
+def folder(tmp_path):
+    base = tmp_path / "given"
+    for name, text in {
+        "a.md": "# Pumps\nThe pump leaks.\n\n# Ovens\nThe oven is hot.\n",
+        "src/tool.py": "import os\n\ndef work():\n    return os.sep\n",
+        "notes.txt": "plain words",
+        ".hidden/x.md": "hidden",
+        "node_modules/y.js": "dependency",
+        "picture.png": "not read",
+    }.items():
+        path = base / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (base / "link.md").symlink_to("/etc/passwd")
+    return base
+
+
+def told(*_):
+    pass
+
+
+def imported(collection, folder, **options):
+    return bring_in(collection, found([folder]), Options(**options), told)
+
+
+def test_a_folder(collection, folder):
+    report = imported(collection, folder, tags=("docs",))
+    assert (report.files, report.documents, report.unchanged, report.skipped) == (3, 5, 0, [])
+    assert sorted(collection.log.ids()) == ["a.md#0", "a.md#1", "notes.txt#0", "src/tool.py#0", "src/tool.py#1"]
+    first = collection.get("a.md#0")
+    assert first.metadata | {"digest": ""} == {
+        "path": "a.md", "kind": "markdown", "digest": "", "tags": ["docs"], "title": "Pumps", "line": 1, "part": 0, "parts": 2,
+    }  # fmt: skip
+    assert collection.search(Query(text="leaking pump", filter={"term": {"tags": "docs"}})).hits[0].doc_id == "a.md#0"
+    assert ("src/tool.py", "imports", "os") in {
+        (r.subject, r.relation, r.object) for r in collection.get("src/tool.py#0").relations
+    }
+
+
+def test_what_is_unchanged_is_passed_over(collection, folder):
+    imported(collection, folder)
+    head = collection.log.head()
+    report = imported(collection, folder)
+    assert (report.documents, report.unchanged) == (0, 3)
+    assert collection.log.head() == head
+
+
+def test_what_a_file_no_longer_says_is_removed(collection, folder):
+    imported(collection, folder)
+    (folder / "a.md").write_text("# Pumps\nThe pump was mended.\n")
+    report = imported(collection, folder)
+    assert (report.documents, report.removed, report.unchanged) == (1, 1, 2)
+    assert collection.get("a.md#1") is None
+    assert "mended" in collection.get("a.md#0").text
+
+
+def test_other_tags_are_a_change(collection, folder):
+    imported(collection, folder)
+    assert imported(collection, folder, tags=("x",)).documents == 5
+
+
+def test_what_cannot_be_read_is_left_out_and_said(collection, folder):
+    (folder / "bad.txt").write_bytes(b"\x00\x01\x02")
+    report = imported(collection, folder)
+    assert report.files == 3
+    assert report.skipped == [{"path": "bad.txt", "why": "bad.txt is no text"}]
+
+
+def test_progress_is_told_after_each_file(collection, folder):
+    seen = []
+    bring_in(collection, found([folder]), Options(), lambda report, name: seen.append((report.files, name)))
+    assert seen == [(1, "a.md"), (2, "notes.txt"), (3, "src/tool.py")]
+
+
+def test_a_single_file_and_what_is_not_there(folder):
+    assert [name for name, _ in found([folder / "notes.txt"])] == ["notes.txt"]
+    with pytest.raises(UsageError, match="no file or folder"):
+        found([folder / "gone"])
+
+
+def test_json_lines(collection, tmp_path):
+    path = tmp_path / "docs.jsonl"
+    lines = [
+        {"id": "a", "text": "The pump leaks", "metadata": {"lang": "en"}, "vector": [1, 0], "embedder": "m"},
+        {
+            "id": "b",
+            "text": "Ann leads Search.",
+            "relations": [{"subject": "Ann", "relation": "leads", "object": "Search"}],
+        },
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    report = bring_in_lines(collection, path, Options(tags=("t",)), told)
+    assert report.documents == 2
+    assert collection.get("a").metadata == {"lang": "en", "tags": ["t"]}
+    assert len(collection.get("a").vector) == 8
+    assert collection.get("b").relations[0].object == "Search"
+    assert bring_in_lines(collection, path, Options(tags=("t",)), told).documents == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"text": "no id"}', '{"id": 1}', '{"id": "a", "more": 1}', '{"id": "a", "vector": ["x"]}', "[" * 5000],
+)
+def test_a_line_that_is_no_document_is_named(collection, tmp_path, line):
+    path = tmp_path / "docs.jsonl"
+    path.write_text('{"id": "ok"}\n' + line + "\n")
+    with pytest.raises(UsageError, match=r"docs\.jsonl:2"):
+        bring_in_lines(collection, path, Options(), told)

@@ -1,0 +1,63 @@
+"""Cutting: nothing is lost, nothing is too long, and a piece says where it stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clew.context import tokens
+from clew.context.ingest import pieces
+from clew.context.ingest.pieces import MOST
+
+
+def bare(text):
+    return "".join(text.split())
+
+
+def test_markdown_is_cut_at_headings():
+    text = "intro\n\n# One\na\n\n## Two\nb\n\n```\n# no heading\n```\n\n# Three\nc\n"
+    found = list(pieces.markdown(text))
+    assert [(p.title, p.line) for p in found] == [("", 1), ("One", 3), ("One > Two", 6), ("Three", 13)]
+    assert found[2].text.endswith("# no heading\n```")
+
+
+def test_a_heading_may_skip_levels():
+    assert [p.title for p in pieces.markdown("### Deep\nx\n# Top\ny\n## Sub\nz")] == ["Deep", "Top", "Top > Sub"]
+
+
+def test_python_is_cut_at_definitions():
+    text = "import os\n\nX = 1\n\n@decorated\ndef one():\n    pass\n\n\nclass Two:\n    def go(self):\n        pass\n\n\nY = 2\n"
+    assert [(p.title, p.line) for p in pieces.python(text)] == [("", 1), ("one", 5), ("Two", 10), ("", 15)]
+
+
+def test_a_long_class_is_cut_at_its_methods():
+    methods = "".join(f"    def m{i}(self):\n        return {'x + ' * 100}1\n\n" for i in range(3))
+    assert [p.title for p in pieces.python(f"class Big:\n{methods}")] == ["Big", "Big.m0", "Big.m1", "Big.m2"]
+
+
+def test_python_that_does_not_parse_is_text():
+    assert [p.text for p in pieces.python("def (:\n\nmore")] == ["def (:\n\nmore"]
+
+
+def test_rows_are_told_by_their_columns():
+    found = list(pieces.table(["name", "age"], iter([["Ann", "7"], ["Ben", ""]])))
+    assert found[0].text == "name: Ann; age: 7\nname: Ben"
+    assert found[0].title == "rows 2-3"
+    many = list(pieces.table(["v"], iter([["word " * 150]] * 5)))
+    assert [p.title for p in many] == ["rows 2-3", "rows 4-5", "rows 6-6"]
+    assert list(pieces.table([], iter([]))) == []
+
+
+@pytest.mark.parametrize("cut", [pieces.markdown, pieces.python, pieces.plain])
+@given(text=st.text(alphabet="ab #\n`_(:.", max_size=300) | st.text(max_size=200))
+def test_nothing_is_lost(cut, text):
+    found = list(cut(text))
+    assert bare("".join(p.text for p in found)) == bare(text)
+    assert all(p.line >= 1 for p in found)
+
+
+@pytest.mark.parametrize("text", ["word " * 3000, "x" * 20_000, "a\n" * 5000, "語" * 3000, "one\n\n" * 2000])
+def test_no_piece_is_too_long(text):
+    found = list(pieces.plain(text))
+    assert bare("".join(p.text for p in found)) == bare(text)
+    assert all(tokens.count(p.text) <= MOST + 2 for p in found)
+    assert len(found) > 1

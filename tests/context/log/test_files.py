@@ -1,0 +1,39 @@
+"""Files that only the user reads, and refusals that say what to look at."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from clew.context.log.files import create, explained, sync_folder
+from clew.core.errors import JournalError
+
+
+def test_only_the_user_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "truth"
+    create(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    path.write_text("something")
+    create(path)
+    assert path.read_text() == "something"
+
+
+def test_a_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing it would end the locks that SQLite holds for the process."""
+    path = tmp_path / "truth"
+    opened: list[object] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda name, *rest, **more: (opened.append(name), real(name, *rest, **more))[1])
+    create(path)
+    create(path)
+    assert opened == [tmp_path]
+
+
+def test_refusals(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match=r"context log .*file/truth.*permissions"):
+        create(tmp_path / "file" / "truth")
+    with pytest.raises(JournalError, match="No such file"), explained(tmp_path):
+        sync_folder(tmp_path / "none")

@@ -1,0 +1,108 @@
+"""The store: scopes on disk, backends, tenants apart, what is open."""
+
+import msgspec
+import pytest
+
+from clew.context import store as module
+from clew.context.store import ContextStore, Keeping, keeping_of
+from clew.core.errors import NotFound, UsageError
+from clew.gate.ports.context import Put, Query
+from clew.manifest.models.agents import Memory
+
+
+@pytest.fixture
+def make(tmp_path, ticking):
+    made = []
+
+    def store(tenant="t", root=tmp_path, **kwargs):
+        made.append(ContextStore(root, tenant, now=ticking, **kwargs))
+        return made[-1]
+
+    yield store
+    for one in made:
+        one.close()
+
+
+def keep(store, scope, text="words"):
+    with store.using(scope) as collection:
+        collection.write([Put(id="a", text=text)])
+
+
+def texts(store, scope):
+    with store.using(scope, create=False) as collection:
+        return [collection.get(hit.doc_id).text for hit in collection.search(Query(text="words")).hits]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "file"])
+def test_kept_and_opened_again(make, backend):
+    keeping = {"project": Keeping(backend)}
+    first = make(keeping=keeping)
+    keep(first, "project:demo", "some words")
+    first.close()
+    assert texts(make(keeping=keeping), "project:demo") == ["some words"]
+
+
+def test_scopes_and_tenants_are_apart(make):
+    one, other = make("one"), make("two")
+    keep(one, "project:a", "words of a")
+    keep(one, "global", "words of all")
+    keep(other, "project:a", "words of others")
+    assert texts(one, "project:a") == ["words of a"]
+    assert texts(other, "project:a") == ["words of others"]
+    assert one.scopes() == ["global", "project:a"]
+    assert make("three").scopes() == []
+
+
+def test_what_was_never_written_is_not_there(make):
+    with pytest.raises(NotFound, match="nothing is kept in task:x"), make().using("task:x", create=False):
+        pass
+
+
+def test_what_is_there_is_the_truth_whatever_is_declared(make):
+    keep(make(keeping={"global": Keeping("file")}), "global", "words in a file")
+    assert texts(make(keeping={"global": Keeping("sqlite")}), "global") == ["words in a file"]
+
+
+def test_retention_is_enforced(make):
+    memory = msgspec.convert(
+        {"task_store": {"backend": "file", "retention": {"max_items": 2}, "path": "kept/here"}}, Memory
+    )
+    store = make(keeping=keeping_of(memory))
+    with store.using("task:r1") as collection:
+        for name in ("a", "b", "c"):
+            collection.write([Put(id=name, text=f"words {name}")])
+        assert sorted(collection.log.ids()) == ["b", "c"]
+    assert [hit[-1] for hit in texts(store, "task:r1")] == ["b", "c"]
+    assert store.scopes() == ["task:r1"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [({"backend": "postgres"}, "not available"), ({"path": "/etc"}, "not below"), ({"path": "a/../.."}, "not below")],
+)
+def test_what_cannot_be_is_refused(declared, said):
+    with pytest.raises(UsageError, match=said):
+        keeping_of(msgspec.convert({"global_store": declared}, Memory))
+
+
+def test_nothing_declared_keeps_all_by_default():
+    assert keeping_of(None) == keeping_of(Memory()) == {}
+
+
+def test_those_that_nobody_uses_are_closed(make, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 2)
+    store = make()
+    for i in range(3):
+        keep(store, f"task:{i}")
+    with store.using("task:1") as one, store.using("task:2"), store.using("task:3"):
+        keep(store, "task:4")
+        assert one.get("a").text == "words"
+    assert all(texts(store, f"task:{i}") == ["words"] for i in range(3))
+
+
+def test_without_a_directory_memory_ends_with_the_store(make):
+    store = make(root=None)
+    keep(store, "global")
+    assert texts(store, "global") == ["words"]
+    store.close()
+    assert make(root=None).scopes() == []
