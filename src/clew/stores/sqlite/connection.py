@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,7 +37,9 @@ def create_file(path: Path) -> None:
     """Make the directory and an empty file that only the user can read, unless it is there. Raises JournalError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.mknod(path, stat.S_IFREG | 0o600)  # not opened: closing it would drop the locks that SQLite has on it in this process
+    except FileExistsError:
+        pass
     except OSError as error:
         raise JournalError(
             f"cannot write the journal {path}: {error.strerror}",
@@ -46,8 +49,8 @@ def create_file(path: Path) -> None:
 
 def _guarantee(connection: sqlite3.Connection, path: Path) -> None:
     execute = connection.execute
-    found = execute("PRAGMA application_id").fetchone()[0]
-    if found != APPLICATION and execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]  # first: another process may be making them
+    if tables and execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise JournalError(
             f"{path} is a database, but no Clew journal", hint="choose another state directory with --state"
         )
