@@ -1,7 +1,7 @@
 """Bodies of fix-failing-test: thin, because what they do is in ``clew.agents.code``.
 
-Everything that touches the world is one of five effects: ``run_suite``, ``locate``, ``evaluate`` (one per batch, so that a
-run that is killed goes on with the next batch), ``verify`` and ``apply_change``. All of them are safe to repeat.
+Everything that touches the world is one of six effects: ``run_suite``, ``locate``, ``evaluate`` (one per batch, so that a
+run that is killed goes on with the next batch), ``verify``, ``confirm`` and ``apply_change``. All of them are safe to repeat.
 """
 
 from functools import partial
@@ -12,6 +12,7 @@ from clew.manifest.quantities import milliseconds
 from clew.sandbox.default import default
 
 MAX_TRIES = 6000
+MAX_CHANGES = 4
 TIME_LIMIT = "10m"
 TEST_TIMEOUT = "5s"
 REASONS = {
@@ -39,6 +40,7 @@ def read_request(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     limits = {
         "max_tries": given.get("max_tries", MAX_TRIES),
         "time_limit": milliseconds(given.get("time_limit", TIME_LIMIT)) / 1000,
+        "changes": given.get("max_changes", MAX_CHANGES),
     }
     return {"request": request, "limits": limits, "apply": bool(given.get("apply"))}
 
@@ -72,10 +74,13 @@ async def verify(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     report = repair.report(given["suite"], given["located"], found)
     if found["verified"] is None:
         return {"route": "not_repaired", **report, "message": f"not repaired: {why_not(found, report)}"}
-    again = await perform(ctx, "verify", given["request"], given["suite"], given["located"], found["verified"]["rank"])
+    again = await perform(
+        ctx, "confirm", given["request"], given["suite"], given["located"], found["verified"]["edits"]
+    )
     if not again["fixed"]:
         return {"route": "not_repaired", **report, "reason": "unconfirmed", "message": REASONS["unconfirmed"]}
-    chosen = {key: again[key] for key in ("diff", "file", "line", "operator", "tests_after", "change")}
+    place = {key: found["verified"][key] for key in ("file", "line", "operator")}
+    chosen = {**{key: again[key] for key in ("diff", "tests_after", "changes")}, **place}
     return {"route": "fixed", **report, **chosen, "repo": given["suite"]["repo"], "apply": given["apply"]}
 
 
@@ -86,6 +91,9 @@ def why_not(found: dict[str, Any], report: dict[str, Any]) -> str:
         first = report["set_aside"][0]
         others = len(report["failing"]) - 1
         why += f": {first['test']}: {first['why']}" + (f" (and {others} more)" if others else "")
+    if report["part"]:
+        done = len(report["failing"]) - len(report["part"]["remaining"])
+        why += f"; {done} of {len(report['failing'])} failing tests pass with the diff in 'part', the others do not"
     return why
 
 
@@ -93,7 +101,8 @@ async def deliver(given: dict[str, Any], ctx: Any) -> dict[str, Any]:
     """Hand back the diff; write it into the user's tree only where that was asked for."""
     applied = False
     if given["apply"]:
-        await perform(ctx, "apply_change", given["repo"], given["change"])
+        for change in given["changes"]:
+            await perform(ctx, "apply_change", given["repo"], change)
         applied = True
-    kept = {key: value for key, value in given.items() if key not in {"change", "apply", "route"}}
+    kept = {key: value for key, value in given.items() if key not in {"changes", "apply", "route"}}
     return {**kept, "applied": applied}

@@ -6,11 +6,13 @@ import threading
 import numpy as np
 import pytest
 
+from clew.context import shelf
 from clew.context.collection import Collection
-from clew.context.derived import Derived
+from clew.context.derived import FORMAT, Derived
 from clew.context.log.port import VersionConflict
-from clew.core.errors import UsageError
-from clew.gate.ports.context import Put, Query, Relation, Remove, SearchConfig
+from clew.context.rows import Rows
+from clew.core.errors import JournalError, UsageError
+from clew.gate.ports.context import Put, Query, Relation, Remove, SearchConfig, Version
 
 TOPICS = (
     "ship captain harbour wave sailor storm",
@@ -99,6 +101,81 @@ def test_vectors_of_another_embedder_are_never_compared(opened, vector):
     assert collection.stats()["unlike"] == 1
 
 
+def test_vectors_of_another_embedder_say_nothing_of_the_length(opened, vector):
+    with opened(space="old") as first:
+        first.write([Put(id="a", text="a", vector=vector(1, 0), embedder="old")])
+    collection = opened(space="new")
+    made = [Put(id=name, text=name, vector=vector(1, 1, 1), embedder="new") for name in "bc"]
+    collection.write(made)
+    with opened(space="new") as again:  # reads all of it at once
+        assert again.missing() == collection.missing() == ["a"]
+
+
+def test_a_vector_that_is_no_point_is_kept_and_not_compared(collection, opened, put, vector):
+    put({"id": "a", "text": "apple", "vector": vector(1, 0)})
+    put({"id": "b", "text": "apple", "vector": vector(float("nan"), 1)})
+    put({"id": "c", "text": "apple", "vector": vector(float("inf"), 1)})
+    for one in (collection, opened()):
+        assert ids(ask(one, vector=vector(1, 0))) == ["a"]
+        assert sorted(ids(ask(one, "apple"))) == ["a", "b", "c"]
+        assert one.missing() == ["b", "c"]
+
+
+def test_whoever_reads_the_log_at_once_knows_the_same_vectors(opened, vector):
+    collection = opened()
+    collection.write([Put(id="a", text="a", vector=vector(1, 0), embedder="m")])
+    collection.write([Put(id="a", text="a, again"), Put(id="b", text="b", vector=vector(1, 0), embedder="n")])
+    collection.write([Put(id="c", text="c")])
+    collection.attach([(collection.get("c").n, "m", vector(0, 1))])
+    again = opened()
+    assert again.stats()["embedder"] == collection.stats()["embedder"] == "m"
+    assert again.missing() == collection.missing() == ["a", "b"]
+    assert again.stats()["rows"] == 3, "a vector that is there when its document is read is indexed once"
+
+
+def test_an_attached_vector_makes_a_collection_one_of_given_vectors(opened, vector):
+    collection = opened()
+    collection.write([Put(id="a", text="a")])
+    collection.attach([(collection.get("a").n, "m", vector(0, 1))])
+    assert collection.stats()["embedder"] == opened().stats()["embedder"] == "m"
+
+
+def test_a_vector_for_what_is_removed_meanwhile(opened, vector, monkeypatch):
+    collection, other = opened(space="m"), opened(space="m")
+    collection.write([Put(id="a", text="apple"), Put(id="b", text="apple")])
+    given = collection.log.vectors_since
+
+    def late(m, limit):
+        if found := given(m, limit):
+            other.log.write([Remove(id="a")], 1)
+        return found
+
+    monkeypatch.setattr(collection.log, "vectors_since", late)
+    collection.attach([(collection.get(name).n, "m", vector(1, 0)) for name in "ab"])
+    assert ids(ask(collection, vector=vector(1, 0))) == ["b"]
+
+
+def test_vectors_that_changed_on_disk_are_made_anew(opened, tmp_path, vector, caplog):
+    with opened() as collection:
+        collection.write([Put(id=f"d{i}", text="apple", vector=vector(1, i)) for i in range(20)])
+        collection.save()
+    (file,) = (tmp_path / "c" / "index").glob("*/dense/vectors.f32")
+    data = bytearray(file.read_bytes())
+    data[-8:] = b"\xff" * 8
+    file.write_bytes(data)
+    again = opened()
+    assert ids(ask(again, vector=vector(1, 19), k=1)) == ["d19"]
+    assert "made anew" in caplog.text
+
+
+def test_words_alone_where_the_list_that_counts_has_nothing(collection, put, vector):
+    put({"id": "v", "vector": vector(1, 0)})
+    put(z="apple apple", y="apple and some more words", a="an apple among many many more words than the others have")
+    found = ask(collection, "apple", strategy="DENSE_FIRST", sparse_weight=0.0)
+    assert ids(found) == ["z", "y", "a"]
+    assert found.hits[0].fused_score > found.hits[1].fused_score > 0
+
+
 def test_a_change_of_embedder_is_noticed_at_opening(opened, vector):
     first = opened(space="m")
     first.write([Put(id="a", text="a", vector=vector(1, 0), embedder="m")])
@@ -113,6 +190,7 @@ def test_a_change_of_embedder_is_noticed_at_opening(opened, vector):
 @pytest.mark.parametrize("fusion", ["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"])
 def test_strategies_and_fusions(collection, strategy, fusion):
     collection.write(topical(300))
+    collection.tend()
     found = ask(collection, "captain of the ship in the harbour", strategy=strategy, fusion=fusion, k=5)
     assert len(found.hits) == 5
     assert all(int(one[1:]) % 3 == 0 for one in ids(found))
@@ -218,7 +296,7 @@ def test_saved_and_opened_again(opened, ticking):
         assert ask(again, text) == ask(collection, text)
 
 
-@pytest.mark.parametrize("harm", ["gone", "header", "rows", "other log", "format"])
+@pytest.mark.parametrize("harm", ["gone", "header", "rows", "other log", "format", "embedder", "name"])
 def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm):
     with opened() as collection:
         collection.write(topical(100))
@@ -233,7 +311,11 @@ def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm)
         (current / "header.json").write_text("{")
     elif harm == "format":
         header = current / "header.json"
-        header.write_text(header.read_text().replace('"format":1', '"format":99'))
+        header.write_text(header.read_text().replace(f'"format":{FORMAT}', '"format":99'))
+    elif harm == "embedder":
+        shutil.rmtree(current / "embedder")
+    elif harm == "name":
+        (base / "CURRENT").write_text("x" * 300)
     elif harm == "rows":
         (current / "rows" / "live.npy").write_bytes(b"")
     else:
@@ -246,6 +328,17 @@ def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm)
     again.tend()
     assert ids(ask(again, "captain ship")) == ids(before)
     assert "x1" not in ids(ask(again, "zebra"))
+
+
+def test_an_index_of_another_log_is_noticed_though_it_was_written_alike(opened, tmp_path):
+    for name in ("old", "new"):
+        with opened(name) as collection:
+            collection.log.write([Put(id="a", text=name)], 5)
+            collection.save()
+    shutil.rmtree(tmp_path / "new" / "index")
+    shutil.copytree(tmp_path / "old" / "index", tmp_path / "new" / "index")
+    (hit,) = ask(opened("new"), "new").hits
+    assert hit.sparse_rank == 1
 
 
 def test_a_full_disk_costs_the_index_not_the_write(collection, put, monkeypatch, caplog):
@@ -265,6 +358,31 @@ def test_the_offline_embedder_learns_when_there_is_enough(collection):
     assert collection.stats()["embedder"].startswith("lsa:")
     found = ask(collection, "sailor", sparse_weight=0.0, k=5, filter={"range": {"i": {"lt": 60}}})
     assert all(int(one[1:]) % 3 == 0 for one in ids(found))
+
+
+def test_documents_that_were_all_rewritten_are_learned_from(collection):
+    collection.write(topical(200))
+    collection.tend()
+    collection.write([Put(id=put.id, text=f"again, {put.text}") for put in topical(200)])
+    collection.tend()
+    assert collection.stats()["embedder"].startswith("lsa:")
+
+
+def test_what_is_written_while_it_learns_is_there_afterwards(monkeypatch):
+    versions = [Version(n=i, id=put.id, version=1, text=put.text) for i, put in enumerate(topical(101), 1)]
+    texts = {version.id: version.text for version in versions}
+    derived, live, late = Derived(), Rows.live.fget, iter(versions[-1:])
+    derived.apply(versions[:-1])
+
+    def grows(rows):
+        derived.apply(list(late))
+        return live(rows)
+
+    monkeypatch.setattr(Rows, "live", property(grows))
+    derived.adopt(derived.learned_anew(lambda names: {name: texts[name] for name in names}), lambda names: texts)
+    assert derived.embedder_name().startswith("lsa:")
+    assert derived.missing() == []
+    assert len(derived.vectors.rows()) == 101
 
 
 def test_deterministic_searches_do_not_depend_on_what_runs_in_the_background(opened):
@@ -322,3 +440,39 @@ def test_a_log_that_is_read_again_gives_the_same(opened, tmp_path):
     again = opened()  # nothing was saved
     for text in ("captain", "zebra", "oven"):
         assert ask(again, text) == ask(collection, text)
+
+
+def test_searches_and_writes_go_on_while_files_are_synced(opened, monkeypatch):
+    collection = opened()
+    collection.write([Put(id="a", text="red")])
+    synced, blocked = shelf._sync, []
+
+    def use():
+        collection.write([Put(id="b", text="blue")])
+        ask(collection, "blue")
+
+    def sync(path):
+        other = threading.Thread(target=use)
+        other.start()
+        other.join(10)
+        blocked.append(other.is_alive())
+        synced(path)
+
+    monkeypatch.setattr(shelf, "_sync", sync)
+    collection.save()
+    assert blocked
+    assert not any(blocked)
+    assert collection.stats()["saved"] == 1
+    assert ids(ask(opened(), "blue"))[0] == "b"
+
+
+def test_a_log_that_lost_what_its_index_knows_is_not_taken_for_empty(opened, tmp_path):
+    with opened() as collection:
+        collection.write(topical(20))
+        collection.save()
+    for path in (tmp_path / "c").glob("truth.db*"):
+        path.unlink()
+    with pytest.raises(JournalError, match="its log ends before version 20"):
+        opened()
+    shutil.rmtree(tmp_path / "c" / "index")
+    assert opened().stats()["documents"] == 0

@@ -1,9 +1,14 @@
 """Conversation memory: what stays word for word, what is decided, what is condensed."""
 
+import json
+from pathlib import Path
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clew.context import conversation
 from clew.context.conversation import Summary, Turn, remember, sentences
 
 
@@ -30,13 +35,70 @@ def test_the_last_turns_are_kept_word_for_word():
 def test_decisions_are_kept_as_they_were_made():
     told = turns(40)
     told[3] = Turn(n=4, role="assistant", text="Let me think. We decided to use SQLite for the log. Is that fine?")
+    told[4] = Turn(n=5, role="user", text="Why not. What is next?")
     told[7] = Turn(n=8, role="user", text="Ship on Friday", decision=True)
     told[9] = Turn(n=10, role="user", text="Should we use Redis? Never mind")
     memory = remember(told)
     assert [(d.n, d.text) for d in memory.decisions] == [
-        (4, "We decided to use SQLite for the log."), (8, "Ship on Friday"), (10, "Never mind"),
+        (4, "We decided to use SQLite for the log."), (5, "Is that fine? Why not."), (8, "Ship on Friday"),
     ]  # fmt: skip
     assert "We decided to use SQLite for the log." in memory.text()
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """Sixty turns of two working days; what the user settled is marked."""
+    path = Path(__file__).parent / "data" / "conversation.json"
+    told = json.loads(path.read_text())["turns"]
+    return [msgspec.convert(turn | {"n": n}, Turn) for n, turn in enumerate(told, 1)]
+
+
+def test_a_recorded_conversation_shrinks_and_keeps_what_was_decided(recorded):
+    memory = remember(recorded)
+    shown = memory.text()
+    assert len(recorded) == 60
+    assert memory.tokens <= 0.4 * memory.tokens_before
+    assert [turn.n for turn in recorded if turn.decision and turn.text not in shown] == []
+
+
+def test_decisions_that_nobody_marked(recorded):
+    unmarked = [msgspec.structs.replace(turn, decision=False) for turn in recorded]
+    decided = {decision.n for decision in remember(unmarked, keep=0).decisions}
+    marked = {turn.n for turn in recorded if turn.decision}
+    assert len(marked & decided) >= 11  # of 12
+    assert len(decided - marked) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "decided"),
+    [
+        ("Make the link valid for an hour.", True),
+        ("Fine, the table in Postgres it is then.", True),
+        ("We won't support that any more.", True),
+        ("Let us cap it at 20 MB.", True),
+        ("Never mind.", False),
+        ("Please run the tests again.", False),
+        ("Shall we keep it?", False),
+        ("There were 300 errors last night.", False),
+    ],
+)
+def test_what_sounds_like_a_decision_of_the_user(text, decided):
+    told = [*turns(30), Turn(n=31, role="assistant", text="I have looked at it."), Turn(n=32, role="user", text=text)]
+    assert [d.n for d in remember(told, keep=0).decisions] == ([32] if decided else [])
+
+
+def test_a_bound_in_a_report_is_no_decision():
+    told = [*turns(30), Turn(n=31, role="assistant", text="The worker stays at 84 MB and never waits.")]
+    assert remember(told, keep=0).decisions == ()
+
+
+def test_a_short_answer_is_told_with_its_question():
+    told = [
+        *turns(30),
+        Turn(n=31, role="assistant", text="It fails. Drop Python 3.8?"),
+        Turn(n=32, role="user", text="Yes."),
+    ]
+    assert [d.text for d in remember(told, keep=0).decisions] == ["Drop Python 3.8? Yes."]
 
 
 def test_ended_tasks_are_trimmed_to_their_last_words():
@@ -55,6 +117,20 @@ def test_a_summary_that_was_made_stands_for_what_it_covers():
     assert memory.summary.startswith("They spoke of five topics.")
     assert "Turn 3 " not in memory.summary
     assert "Turn 30" in memory.summary
+
+
+def test_a_turn_of_thousands_of_sentences_is_condensed(monkeypatch):
+    looked_at = []
+
+    def counting(*some, **key):
+        looked_at.append(len(some[0]) if key else 0)
+        return max(*some, **key)
+
+    monkeypatch.setattr(conversation, "max", counting, raising=False)
+    text = " ".join(f"Number {i} is about thing {i % 97} and thing {i % 89}." for i in range(3000))
+    memory = remember([*turns(20), Turn(n=0, role="user", text=text), *turns(20)])
+    assert memory.summary
+    assert sum(looked_at) < 500 * 500, "time by the square of a conversation's length"
 
 
 def test_the_same_is_not_said_twice_in_a_summary():

@@ -38,3 +38,5 @@ def test_other_folders_are_no_scopes():
 def test_tenants_have_folders_of_their_own():
     assert tenant_folder("a/b") == "tenant=a%2Fb"
     assert tenant_folder("x" * 300) != tenant_folder("x" * 301)
+    assert tenant_folder("\udcff") == "tenant=%FF", "the environment need not be UTF-8"
+    assert len(tenant_folder("\udcff" * 300)) < 255

@@ -100,6 +100,20 @@ def test_those_that_nobody_uses_are_closed(make, monkeypatch):
     assert all(texts(store, f"task:{i}") == ["words"] for i in range(3))
 
 
+def test_what_cannot_be_opened_leaves_nothing_open(make, monkeypatch):
+    store = make()
+    keep(store, "project:a")
+    store.close()
+    closed = []
+    monkeypatch.setattr(module.SqliteLog, "head", lambda log: 1 / 0)
+    monkeypatch.setattr(
+        module.SqliteLog, "close", lambda log, close=module.SqliteLog.close: (closed.append(1), close(log))
+    )
+    with pytest.raises(ZeroDivisionError), store.using("project:a"):
+        pass
+    assert closed == [1]
+
+
 def test_without_a_directory_memory_ends_with_the_store(make):
     store = make(root=None)
     keep(store, "global")

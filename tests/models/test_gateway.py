@@ -12,9 +12,10 @@ from clew.core.errors import Failure
 from clew.gate.door import Door
 from clew.gate.effect import Effect
 from clew.gate.ports.model import FAULTS, Answered, Message, ModelAnswer, ModelRequest, RateLimit, Text, Usage
-from clew.models import gateway as module
+from clew.models import price as module
 from clew.models.catalog import Catalog, Choice, Logical, Prices, Provider, Rule
-from clew.models.gateway import BACKOFF_MS, PATIENCE_MS, ROUNDS, Gateway
+from clew.models.chain import BACKOFF_MS, PATIENCE_MS, ROUNDS
+from clew.models.gateway import Gateway
 from clew.models.price import Pricer
 from clew.testing import ManualClock, MemoryRecord
 from clew.testing.clock import settle

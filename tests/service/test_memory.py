@@ -1,5 +1,6 @@
 """Memory in runs: kept, found, shown to agents, and seen again by a replay as it was then (W8, C7, C8)."""
 
+import shutil
 import sys
 
 import pytest
@@ -138,6 +139,59 @@ async def test_an_agent_searches_memory_itself(one):
     found, wrong = (request.messages[-1].parts[0].response for request in model.seen[1:])
     assert found["documents"][0]["id"] == "note-0"
     assert wrong["error"]["code"] == "invalid_request"
+
+
+async def test_credentials_that_stand_in_documents_reach_no_record_and_no_model(project, engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("PUMP_KEY", "hunter2-of-the-pump")
+    auth = {"type": "api_key", "source": "env", "env_var": "PUMP_KEY"}
+    sections = {
+        "memory": PROFILES,
+        "providers": [{"id": "p", "type": "openai", "prices": {"input": 1, "output": 1}}],
+        "provider_credentials": [{"id": "c", "provider": "p", "auth": auth}],
+        "agents": [{"id": "writer", "model": "p/m"}],
+    }
+
+    def make(**work):
+        return engine(project(nodes(**work), "s>a>x", HANDLERS, **sections), state=str(tmp_path / "state"))
+
+    monkeypatch.delenv("PUMP_KEY")  # it was no secret yet when it was written
+    await make(handler="handlers:keep").run(["The pump in hall 3 leaks: hunter2-of-the-pump"])
+    monkeypatch.setenv("PUMP_KEY", "hunter2-of-the-pump")
+    found = await make(handler="handlers:find").run(None)
+    assert found.output[0][1] == "The pump in hall 3 leaks: [redacted]"
+    asking = make(kind="agent", agent="writer", context="notes")
+    model = asking._models = ScriptedModel("Hall 3.")
+    asked = await asking.run("pump?")
+    assert "leaks: [redacted]" in model.seen[0].messages[-1].parts[0].content
+    assert not any("hunter2" in repr(record) for result in (found, asked) for record in result.history)
+
+
+async def test_a_replay_needs_no_memory_at_all(one, tmp_path):
+    await one(handler="handlers:keep").run(["The pump in hall 3 leaks"])
+    finding = one(handler="handlers:find", context="notes")
+    found = await finding.run("pump")
+    await finding.close()
+    shutil.rmtree(tmp_path / "state" / "context")
+    again = one(handler="handlers:find", context="notes")
+    for handlers in (False, True):
+        assert (await again.replay(found.run_id, handlers=handlers)).verdict == "identical"
+
+
+async def test_a_fork_writes_again_and_keeps_what_was_written(one, seq_of):
+    keeping = one(handler="handlers:both")
+    first = await keeping.run(None)
+    forked = await keeping.fork(first.run_id, seq_of(first, "NodeStarted", node="a"))
+    assert first.output == [1, "version_conflict", []]
+    assert forked.output == [3, "version_conflict", []], "versions count on"
+
+
+@pytest.mark.parametrize("mode", ["analysis_only", "safe_mode"])
+async def test_where_nothing_may_change_an_agent_answers_and_nothing_is_kept(one, mode):
+    for text, told in (("I am Ann.", 1), ("Who am I?", 1)):
+        asking = one(kind="agent", agent="writer", context="chat")
+        model = asking._models = ScriptedModel("Hello.")
+        result = await (await asking.start(request=RunRequest(input=text, session="s", mode=mode))).result()
+        assert (result.status, len(model.seen[0].messages[-1].parts)) == ("success", told)
 
 
 async def test_an_analysis_changes_no_memory(one):

@@ -84,4 +84,4 @@ async def test_builtin_and_handler_tools(solo):
     engine = solo(ECHO + "def own(args, context):\n    return 'mine'\n", sections=tools, tools=["list_files", "own"])
     world = await engine.workspace.world(engine.plan, engine.directory)
     assert set(world.project.tools) == {"list_files", "own"}
-    assert set(world.drivers) == {"tool"}
+    assert set(world.drivers) == {"tool", "context"}

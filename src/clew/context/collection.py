@@ -19,7 +19,7 @@ from clew.context.damage import Damaged
 from clew.context.derived import Derived, mark
 from clew.context.embed.port import Embedder
 from clew.context.log.port import Label, Log
-from clew.core.errors import UsageError
+from clew.core.errors import JournalError, UsageError
 from clew.gate.ports.context import Change, Found, Put, Query, SearchConfig, Version
 
 logger = logging.getLogger("clew.context")
@@ -111,14 +111,23 @@ class Collection:
             self.tend()
         with self._lock:
             self._follow()
-            derived = self._derived
-            vector = self._vector(query)
-            mask = derived.mask(tree)
-            found = search.run(derived, query, vector, config, mask)
-            told: dict[str, Any] = {"documents": len(derived.rows.by_id), "embedder": derived.embedder_name()}
-            if tree is not None and mask is not None:
-                told["allowed"] = int(np.count_nonzero(mask))
-            return msgspec.structs.replace(found, explain=found.explain | told)
+            try:
+                return self._found(query, config, tree)
+            except Damaged as damaged:  # the vectors' file is not read whole when it is opened
+                logger.warning("an index is made anew: %s", damaged)
+                self._derived, self._saved = Derived(self._space), 0
+                self._follow()
+                return self._found(query, config, tree)
+
+    def _found(self, query: Query, config: SearchConfig, tree: filters.Filter | None) -> Found:
+        derived = self._derived
+        mask = derived.mask(tree)
+        found = search.run(derived, query, self._vector(query), config, mask)
+        told: dict[str, Any] = {"documents": len(derived.rows.by_id), "embedder": derived.embedder_name()}
+        if tree is not None and mask is not None:
+            told["allowed"] = int(np.count_nonzero(mask))
+        found.explain.update(told)
+        return found
 
     def _vector(self, query: Query) -> NDArray[np.float32] | None:
         if query.vector:
@@ -141,11 +150,20 @@ class Collection:
         tree = filters.parse(where) if where is not None else None
         with self._lock:
             self._follow()
-            mask = self._derived.mask(tree)
-            times = self._derived.rows.times
-            rows = np.arange(len(times)) if mask is None else np.flatnonzero(mask)
+            mask, times = self._derived.mask(tree), self._derived.rows.times
+            rows = np.flatnonzero(self._derived.rows.live if mask is None else mask)
             best = rows[np.lexsort((rows, times[rows]))[::-1][:count]]
             return self._derived.named(best.tolist())
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it is kept; None: nowhere."""
+        return self._folder
+
+    @property
+    def dims(self) -> int:
+        """Of the vectors; 0: there are none yet."""
+        return self._derived.dims
 
     def missing(self) -> list[str]:
         """Live documents without a vector that can be compared, where vectors come from elsewhere."""
@@ -192,13 +210,26 @@ class Collection:
         base = self._folder / "index"
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with shelf.locked(base) as mine, self._lock:
+            with shelf.locked(base) as mine:
                 if mine:
-                    self._follow()
-                    shelf.publish(base, str(self._derived.seen), self._derived.save)
-                    self._saved = self._derived.seen
+                    self._publish(base)
         except OSError as error:  # a full disk: the log is what counts
             logger.warning("the index of %s is not saved: %s", self._folder, error.strerror or error)
+
+    def _publish(self, base: Path) -> None:
+        """Searches and writes go on while indexes are folded and files synced; they wait while files are written."""
+        self._derived.fold()
+        seen = 0
+
+        def write(folder: Path, previous: Path | None) -> None:
+            nonlocal seen
+            with self._lock:
+                self._follow()
+                self._derived.save(folder, previous)
+                seen = self._derived.seen
+
+        shelf.publish(base, str(self._derived.seen), write)
+        self._saved = seen
 
     def _opened(self) -> Derived:
         base = self._folder / "index" if self._folder is not None else None
@@ -210,6 +241,11 @@ class Collection:
                     continue
                 logger.warning("an index is made anew: %s", damaged)
                 break
+            if derived.seen > self.log.head():
+                raise JournalError(
+                    f"{self._folder}: its log ends before version {derived.seen}, which its index knows: emptied, or an older copy",
+                    hint=f"bring the log back; or, to go on with what there is, remove {base}",
+                )
             if not self._fits(derived):
                 break
             self._saved = derived.seen
@@ -229,15 +265,15 @@ class Collection:
     def _follow(self, derived: Derived | None = None) -> None:
         """Take in what was written since, here or elsewhere. The lock is held."""
         known = derived or self._derived
+        # Before the versions: those come with the vectors that they have by now.
+        while attached := self.log.vectors_since(known.attached, _BATCH):
+            known.attach([n for _, n, _, _ in attached], self.log.get_many, attached[-1][0])
         head = self.log.head()
         while known.seen < head:
             versions = self.log.since(known.seen, _BATCH)
             if not versions:
                 break
             known.apply(versions)
-        if known.space:
-            while attached := self.log.vectors_since(known.attached, _BATCH):
-                known.attach([n for _, n, _, _ in attached], self.log.get_many, attached[-1][0])
         if derived is None and (known.due() or known.seen - self._saved >= SAVE_EVERY):
             self._tend_soon()
 

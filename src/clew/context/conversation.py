@@ -20,17 +20,37 @@ SUMMARY_TOKENS = 400
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _DECIDED = re.compile(
-    r"\b(?:decid(?:e|ed|ing)|decision|agreed|settled on|approved|rejected|ruled out|chose|chosen"
-    r"|(?:we|i|you)(?:'ll| will| are going to| shall) (?:use|go with|keep|drop|not)|let's (?:use|go with|keep|drop|not)"
-    r"|must(?:n't)?|never|always)\b",
+    r"\b(?:decid(?:e|ed|ing)|decision|agreed|settled on|approved|ruled out|chose|chosen"
+    r"|(?:we|i|you)(?:'ll| will|'re going to| are going to| shall) (?:use|go with|keep|drop|not|take|live with|stay with|stick to)"
+    r"|let(?:'s| us) (?:use|go with|keep|drop|not|take))\b",
     re.IGNORECASE,
 )
+"""Anybody's words for a decision."""
+_SETTLED = re.compile(
+    r"\b(?:must(?:n't)?|never(?! mind)|always|have to|has to|at most|at least|no more than|not any ?more"
+    r"|from now on|instead of|stays?|final"
+    r"|won't|will not|(?:we|i)(?:'re| are|'m| am) (?:taking|using|keeping|dropping|going with|sticking|not)"
+    r"|(?:we|i)(?:'ll| will) \w+ (?:with|without)|i'd rather|it is(?: then)?(?=[.,!]|$)|so we \w+)\b"
+    r"|^(?:(?:hm+|ok(?:ay)?|right|fine|yes|no|then|so|but|and|please|alright|sure)\b[,.:]?\s+)*"
+    r"(?:make|keep|leave|use|drop|skip|take|put|avoid|stick|scrap|let us|let's|don't|do not)\b"
+    r"|^(?:good idea|agreed|deal|fine|ok(?:ay)?|right|alright|sounds (?:good|right)|no|yes)\b\W+(?:[\w'’-]+\W+){3,}",
+    re.IGNORECASE,
+)
+"""Words of the one who is worked for that settle something: rules, bounds, orders, and what follows an assent or a refusal."""
+_WORKING = frozenset(["assistant", "tool", "system"])
+"""Roles that report: a rule or a bound in their words is a finding as a rule."""
+_SHORT = 60
+"""Characters of an answer that is told with its question."""
 _QUESTION = re.compile(r"\?\s*$")
 _WORD = re.compile(r"\w{3,}|\d+")
+_CONDENSED = 5
+"""How many times shorter a summary is at least than what it stands for."""
 _LONGEST = 600
 """Characters of a sentence that stands in a summary."""
 _SHORTEST = 6
 """Tokens that no sentence has less than."""
+_MOST = 500
+"""Sentences that are chosen from, the most central ones: each is compared with each that is chosen."""
 _SAME = 0.95
 """Likeness of two sentences that say the same."""
 
@@ -100,6 +120,7 @@ def remember(
     ended = {turn.task: turn.n for turn in old if turn.done and turn.task}
     kept = [turn for turn in old if ended.get(turn.task, turn.n) == turn.n]
     covered = given.upto if given is not None else -1
+    room = min(room, sum(tokens.count(turn.text) for turn in kept) // _CONDENSED)
     condensed = _extract([turn for turn in kept if turn.n > covered], decided, room)
     summary = "\n".join(part for part in (given.text if given is not None else "", condensed) if part)
     memory = Memory(
@@ -113,18 +134,28 @@ def sentences(text: str) -> list[str]:
 
 
 def _decisions(turns: Iterable[Turn]) -> Iterable[Decision]:
-    """Turns that are said to be decisions, whole; of others, the sentences that sound like one."""
+    """Turns that are said to be decisions, whole; of others, answers to a question, and sentences that sound like a decision."""
     said: set[str] = set()
+    asked = ""
     for turn in turns:
-        found = [turn.text.strip()] if turn.decision else [s for s in sentences(turn.text) if _sounds_decided(s)]
+        found = [turn.text.strip()] if turn.decision else _settling(turn, asked)
         for text in found:
             if text and text not in said:
                 said.add(text)
                 yield Decision(n=turn.n, role=turn.role, text=text)
+        last = sentences(turn.text)[-1:]
+        asked = last[0] if last and turn.role in _WORKING and _QUESTION.search(last[0]) else ""
 
 
-def _sounds_decided(sentence: str) -> bool:
-    return bool(_DECIDED.search(sentence)) and not _QUESTION.search(sentence)
+def _settling(turn: Turn, asked: str) -> list[str]:
+    """``asked``: the question that the turn before ended with."""
+    told = [sentence for sentence in sentences(turn.text) if not _QUESTION.search(sentence)]
+    if turn.role in _WORKING:
+        return [sentence for sentence in told if _DECIDED.search(sentence)]
+    if asked and told:
+        answer = " ".join(told)
+        return [f"{asked} {answer}" if len(answer) < _SHORT else answer]
+    return [sentence for sentence in told if _DECIDED.search(sentence) or _SETTLED.search(sentence)]
 
 
 def _extract(turns: Sequence[Turn], decided: set[str], room: int) -> str:
@@ -142,8 +173,9 @@ def _extract(turns: Sequence[Turn], decided: set[str], room: int) -> str:
     for _, words in told:
         centroid.update(words)
     centre = {word: count * weight[word] for word, count in centroid.items() if spread[word] > 1}
-    open_, chosen = list(range(len(told))), list[int]()
     central = [_cosine(words, centre, weight) for _, words in told]
+    open_ = sorted(sorted(range(len(told)), key=lambda i: (-central[i], i))[:_MOST])
+    chosen: list[int] = []
     repeated = [0.0] * len(told)
     while open_ and room > _SHORTEST:
         best = max(open_, key=lambda i: (0.7 * central[i] - 0.3 * repeated[i], -i))

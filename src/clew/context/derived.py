@@ -6,6 +6,7 @@ One thread at a time may use it; ``Collection`` sees to that.
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from clew.context.embed.lsa import SAMPLE, Lsa
 from clew.context.embed.offline import Offline, offline, threshold
 from clew.context.embed.port import Embedder
 from clew.context.filters import Filter
+from clew.context.fusion import ordered
 from clew.context.graph import walk
 from clew.context.graph.facts import Facts
 from clew.context.rows import Rows
@@ -26,7 +28,7 @@ from clew.context.search import Listed, Mask
 from clew.context.sparse import SparseIndex, words
 from clew.gate.ports.context import Version
 
-FORMAT = 1
+FORMAT = 2
 GIVEN = "given"
 """The space of vectors whose embedder nobody named."""
 _CHUNK = 512
@@ -43,6 +45,9 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     last: str
     space: str
     learned: int
+    dense: bool
+    embedder: bool
+    """Whether these two parts were saved: another process may remove a folder while it is being read."""
 
 
 class Derived:
@@ -69,6 +74,7 @@ class Derived:
         if not versions:
             return
         self.facts.apply(versions)
+        self._look_for_vectors(versions)
         newest = {version.id: version for version in versions}
         self._kill(newest)
         added = [version for version in newest.values() if not version.deleted]
@@ -82,11 +88,18 @@ class Derived:
         rows = np.flatnonzero(np.isin(self.rows.places, np.array(places, dtype=np.int64)) & self.rows.live)
         names = self.rows.named(rows.tolist())
         found = versions(names)
-        fresh = [found[name] for row, name in zip(rows, names, strict=True) if found[name].n == self.rows.places[row]]
+        places_of = zip(names, self.rows.places[rows].tolist(), strict=True)
+        fresh = [one for name, n in places_of if (one := found.get(name)) is not None and one.n == n]
         if fresh:
+            self._look_for_vectors(fresh)
             self._kill([version.id for version in fresh])
             self._add(fresh)
         self.attached = upto
+
+    def _look_for_vectors(self, versions: Sequence[Version]) -> None:
+        given = next((version for version in versions if version.vector), None)
+        if given is not None and not self.space:  # from now on vectors are given
+            self.space, self.embedder, self.vectors = given.embedder or GIVEN, None, None
 
     def _kill(self, names: Iterable[str]) -> None:
         dead = [row for name in names if (row := self.rows.kill(name)) is not None]
@@ -98,20 +111,16 @@ class Derived:
         self.terms.add(rows, [v.text for v in versions])
         self.columns.add(rows, [v.metadata for v in versions])
         given = [v for v in versions if v.vector]
-        if given and not self.space:  # from now on vectors are given
-            self.space, self.embedder, self.vectors = given[0].embedder or GIVEN, None, None
         if self.embedder is not None:
             self._index(rows, self.embedder.embed([v.text for v in versions]))
             return
-        dims = self.vectors.dims if self.vectors is not None else len(given[0].vector) // 4 if given else 0
-        ours = [i for i, v in enumerate(versions) if v.vector and self._comparable(v, dims)]
+        alike = [i for i, v in enumerate(versions) if v.vector and (v.embedder or GIVEN) == self.space]
+        dims = self.vectors.dims if self.vectors is not None else len(versions[alike[0]].vector) // 4 if alike else 0
+        ours = [i for i in alike if _is_point(versions[i].vector, dims)]
         self.unlike += len(given) - len(ours)
         if ours:
             found = np.frombuffer(b"".join(versions[i].vector for i in ours), dtype="<f4").astype(np.float32)
             self._index(rows[ours], found.reshape(len(ours), dims))
-
-    def _comparable(self, version: Version, dims: int) -> bool:
-        return (version.embedder or GIVEN) == self.space and len(version.vector) == 4 * dims
 
     def _index(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         if self.vectors is None:
@@ -138,13 +147,13 @@ class Derived:
     def learned_anew(self, texts: Texts) -> "Learned":
         """An offline embedder from a sample of the live documents, with every vector made anew. Additions may go on meanwhile."""
         upto = len(self.rows)
-        live = self.rows.live.copy()
-        sample: NDArray[np.int64] = np.flatnonzero(live[: threshold(upto)])
+        live = self.rows.live[:upto].copy()
+        everyone: NDArray[np.int64] = np.flatnonzero(live)
+        sample = everyone[: threshold(upto)]
         names = self.rows.named(sample[:: max(1, -(-len(sample) // SAMPLE))].tolist())
         known = texts(names)
         embedder = offline(words, [known.get(name, "") for name in names])
         vectors = DenseIndex(embedder.dims)
-        everyone: NDArray[np.int64] = np.flatnonzero(live)
         for start in range(0, len(everyone), _CHUNK):
             rows = everyone[start : start + _CHUNK]
             names = self.rows.named(rows.tolist())
@@ -166,10 +175,11 @@ class Derived:
     # -- searching (``search.Lists``) --------------------------------------------------------------------------
 
     def mask(self, filter: Filter | None) -> Mask | None:  # noqa: A002 - the word of the contract
-        """Rows that may be found; None: every one."""
-        if filter is not None:
-            return self.columns.mask(filter, len(self.rows)) & self.rows.live
-        return None if len(self.rows.by_id) == len(self.rows) else self.rows.live
+        """Rows that may be found; None: every live one. Do not write into it."""
+        if filter is None:
+            return None
+        mask = self.columns.mask(filter, len(self.rows))
+        return mask & self.rows.live if self.rows.dead else mask
 
     def named(self, rows: Sequence[int]) -> list[str]:
         return self.rows.named(rows)
@@ -177,16 +187,20 @@ class Derived:
     def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Listed:
         if self.vectors is None:
             return _NOTHING
-        return self.vectors.search(query, k, mask)
+        return self.vectors.search(query, k, self.rows.live if mask is None and self.rows.dead else mask)
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed:
         return self.terms.search(text, k, mask)
 
     def graph(self, text: str, k: int, mask: Mask | None) -> Listed:
         by_id = self.rows.by_id
-        near = [(by_id[one], score) for one, score in walk.near(self.facts, text, k) if one in by_id]
-        if mask is not None:
-            near = [(row, score) for row, score in near if mask[row]]
+        first, best = self.terms.search(text, walk.SEEDS, mask)
+
+        def allowed(name: str) -> bool:
+            return name in by_id and (mask is None or bool(mask[by_id[name]]))
+
+        seeds, _ = ordered(self.rows.named(first.tolist()), best.tolist(), walk.SEEDS)
+        near = [(by_id[one], score) for one, score in walk.near(self.facts, text, k, seeds=seeds, allowed=allowed)]
         rows, scores = [row for row, _ in near], [score for _, score in near]
         return np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float32)
 
@@ -230,7 +244,8 @@ class Derived:
         if isinstance(self.embedder, Lsa):
             self.embedder.save(folder / "embedder")
         header = _Header(
-            format=FORMAT, seen=self.seen, attached=self.attached, last=self.last, space=self.space, learned=self.learned
+            format=FORMAT, seen=self.seen, attached=self.attached, last=self.last, space=self.space, learned=self.learned,
+            dense=self.vectors is not None, embedder=isinstance(self.embedder, Lsa),
         )  # fmt: skip
         (folder / "header.json").write_bytes(msgspec.json.encode(header))
 
@@ -249,10 +264,12 @@ class Derived:
         self.terms = SparseIndex.load(folder / "sparse")
         self.columns = Columns.load(folder / "columns")
         self.facts = Facts.load(folder / "graph")
-        if (folder / "dense").exists():
+        if header.dense:
             self.vectors = DenseIndex.load(folder / "dense")
-        if (folder / "embedder").exists():
+        if header.embedder:
             self.embedder = Lsa.load(folder / "embedder", words)
+        if self.vectors is not None and self.embedder is not None and self.vectors.dims != self.embedder.dims:
+            raise Damaged(f"{folder}: vectors and embedder do not agree")
         return self
 
     def stats(self) -> dict[str, Any]:
@@ -270,9 +287,14 @@ class Learned(NamedTuple):
     upto: int
 
 
+def _is_point(vector: bytes, dims: int) -> bool:
+    """So many numbers, all of them finite."""
+    return len(vector) == 4 * dims and bool(np.isfinite(np.frombuffer(vector, dtype="<f4")).all())
+
+
 def mark(version: Version) -> str:
     """Tells a version of one log from one at the same place of another."""
-    return f"{version.id} {version.version} {version.at}"
+    return f"{version.id} {version.version} {version.at} {crc32(version.text.encode()):08x}"
 
 
 _NOTHING = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)

@@ -1,5 +1,9 @@
 """The driver of ``context`` effects: ``search``, ``put``, ``remove``, ``assemble``. What it gives is recorded, texts included: a
-replay sees what was seen then, though memory has moved on."""
+replay sees what was seen then, though memory has moved on.
+
+Where a provider's model makes the vectors, they come with the effect (``handed``); without them documents are kept for now, and
+found, by their words alone.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,23 +12,29 @@ from typing import Any
 
 import msgspec
 
+from clew.context import filters
 from clew.context.collection import Collection
 from clew.context.conversation import AFTER, KEEP, Memory, Turn, remember
+from clew.context.graph.extract import extract
 from clew.context.scopes import Kind, Scope
+from clew.context.search import check
 from clew.context.store import ContextStore
 from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
 from clew.core.codec import plain
-from clew.core.errors import Conflict, Failure, NotFound, UsageError
+from clew.core.errors import Conflict, Failure, JournalError, NotFound, UsageError
 from clew.gate.effect import Effect
 from clew.gate.ports.context import Change, Put, Query, Remove, SearchConfig, Version
+from clew.gate.ports.embedding import MOST_QUERY, Handed
 
 TURN = "turn"
 """``metadata.kind`` of a turn of a conversation."""
+UNAVAILABLE = "context_unavailable"
+"""Code of a failure that is none of the run's: a full disk, a damaged log, a library that is missing."""
 _MOST_TURNS = 1000
 _MOST_CHARACTERS = 20_000
 """Of one document that a search gives back; it says where it was cut."""
-_QUERY = 2000
-"""Characters of what a node is about to work on that are searched with."""
+WORDS_ALONE = "words_alone"
+"""In what a search explains: why there was no vector to search with."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,39 +88,49 @@ class Assembly(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     summarise_after: int = AFTER
 
 
+Noticed = Callable[[ContextStore, Sequence[str], Handed | None], None]
+"""Told of the scopes that were used, and what the effect was handed."""
+
+
 class ContextDriver:
     """Performs ``context`` effects of one project's runs. ``store``: a tenant's."""
 
-    def __init__(self, project: str, store: Callable[[str], ContextStore]) -> None:
-        self._project, self._store = project, store
+    def __init__(self, project: str, store: Callable[[str], ContextStore], noticed: Noticed | None = None) -> None:
+        self._project, self._store, self._noticed = project, store, noticed
 
     async def perform(self, effect: Effect) -> Any:
-        """Raises Failure: ``invalid_request``, ``version_conflict``, ``no_session``."""
+        """Raises Failure: ``invalid_request``, ``version_conflict``, ``no_session``, ``context_unavailable``."""
         kind = _REQUESTS.get(effect.name)
         if kind is None:
             raise Failure(f"there is no context effect {effect.name!r}", code="invalid_request")
         try:
             request = msgspec.convert(effect.request, kind)
             seat = _Seat(self._store(effect.principal.tenant), self._project, effect)
-            return await asyncio.to_thread(seat.perform, request)
+            answer = await asyncio.to_thread(seat.perform, request)
         except (msgspec.ValidationError, UsageError) as error:
             code = error.code if isinstance(error, Conflict) else "invalid_request"
             raise Failure(f"context {effect.name}: {error}", code=code) from error
+        except JournalError as error:
+            raise Failure(f"context {effect.name}: {error.message}", code=UNAVAILABLE, hint=error.hint) from error
+        if self._noticed is not None:
+            self._noticed(seat.store, sorted(seat.used), seat.handed)
+        return answer
 
 
 class _Seat:
     """One effect's view of the store: which scopes are meant, and who writes."""
 
     def __init__(self, store: ContextStore, project: str, effect: Effect) -> None:
-        self._store, self._origin = store, effect.outward_key
+        self.store, self._origin = store, effect.outward_key
+        self.handed: Handed | None = effect.handed
+        self.used: set[str] = set()
         self._ids = {"project": project, "session": effect.principal.session, "task": effect.run}
 
     def perform(self, request: Any) -> dict[str, Any]:
         if isinstance(request, Wanted):
             return self._search(request)
         if isinstance(request, Written):
-            put = [Put(id=d.id, text=d.text, metadata=d.metadata, expected=d.expected) for d in request.documents]
-            return self._write(request.scope, put)
+            return self._write(request.scope, self._documents(request.documents))
         if isinstance(request, Removed):
             return self._write(request.scope, [Remove(id=one) for one in request.ids])
         return self._assemble(request)
@@ -119,20 +139,47 @@ class _Seat:
         """Raises NotFound where nothing was ever written there, unless ``create``."""
         if kind == "session" and not self._ids["session"]:
             raise Failure("this run belongs to no session", code="no_session", hint="clew run --session NAME")
-        return self._store.using(str(Scope(kind, self._ids.get(kind, ""))), create=create)
+        scope = str(Scope(kind, self._ids.get(kind, "")))
+        self.used.add(scope)
+        return self.store.using(scope, create=create)
+
+    def _documents(self, given: Sequence[Given]) -> list[Put]:
+        handed = self.handed or Handed(embedder="")
+        vectors = iter(handed.vectors)
+        documents: list[Put] = []
+        for one in given:
+            vector = next(vectors, b"") if one.text.strip() else b""
+            relations = extract(one.id, one.text)
+            put = Put(id=one.id, text=one.text, metadata=one.metadata, expected=one.expected, relations=relations)
+            documents.append(msgspec.structs.replace(put, vector=vector, embedder=handed.embedder) if vector else put)
+        return documents
+
+    def _asked(self, collection: Collection, query: Query) -> tuple[Query, str]:
+        """The query with its vector, or why it has none; neither where the collection makes its own."""
+        if self.handed is None:
+            return query, ""
+        vector, dims = next(iter(self.handed.vectors), b""), collection.dims
+        if vector and dims and len(vector) != 4 * dims:
+            return query, f"the query's vector has {len(vector) // 4} dimensions, the documents' have {dims}"
+        return msgspec.structs.replace(query, vector=vector), self.handed.why
 
     def _search(self, wanted: Wanted) -> dict[str, Any]:
+        query = Query(text=wanted.text, filter=wanted.filter)
+        check(query, wanted.config)  # whether there is anything to search or not
+        if wanted.filter is not None:
+            filters.parse(wanted.filter)
         found: list[dict[str, Any]] = []
         explain: dict[str, Any] = {}
         for kind in dict.fromkeys(wanted.scopes):
             try:
                 with self._using(kind) as collection:
-                    result = collection.search(Query(text=wanted.text, filter=wanted.filter), wanted.config)
+                    asked, why = self._asked(collection, query)
+                    result = collection.search(asked, wanted.config)
                     there = collection.log.get_many([hit.doc_id for hit in result.hits])
             except NotFound:
                 explain[kind] = {"documents": 0}
                 continue
-            explain[kind] = plain(result.explain)
+            explain[kind] = plain(result.explain) | ({WORDS_ALONE: why} if why else {})
             found += [
                 {**plain(msgspec.to_builtins(hit)), "scope": kind, **_shown(there[hit.doc_id])}
                 for hit in result.hits
@@ -145,16 +192,17 @@ class _Seat:
         signed = [msgspec.structs.replace(change, origin=self._origin) for change in changes]
         names = [change.id for change in changes]
         with self._using(kind, create=True) as collection:
-            try:
+            before = {name: written[-1] for name in names if (written := collection.log.history(name, self._origin))}
+            if not before:  # else it was written before a crash, and is asked for again: others may have gone on since
                 collection.write(signed)
-            except Conflict:
-                live = collection.log.get_many(names)
-                if not all(name in live and live[name].origin == self._origin for name in names):
-                    raise  # else it was written before a crash, and is asked for again
-            live = collection.log.get_many(names)
-        return {"versions": {name: live[name].version if name in live else 0 for name in names}}
+            live = collection.log.get_many(names) | before
+        gone = {name for name, version in before.items() if version.deleted}
+        return {"versions": {name: live[name].version if name in live and name not in gone else 0 for name in names}}
 
     def _assemble(self, asked: Assembly) -> dict[str, Any]:
+        if not asked.query.strip():  # nothing to search with: no document is better than another but by its time
+            asked = msgspec.structs.replace(asked, policy="recency")
+        check(Query(text=asked.profile), asked.config)
         sources, conversation = asked.sources, asked.conversation
         if not self._ids["session"]:  # a profile serves runs without a session too
             sources, conversation = tuple(one for one in sources if one.scope != "session"), False
@@ -167,6 +215,8 @@ class _Seat:
             "policy": asked.policy,
             "budget": asked.max_tokens,
         }
+        if self.handed is not None and self.handed.why:
+            told[WORDS_ALONE] = self.handed.why
         if memory is not None:
             told["conversation"] = {"text": memory.text(), **_measured(memory)}
             told["tokens"] = window.tokens + memory.tokens
@@ -178,9 +228,10 @@ class _Seat:
             where = {"op": "and", "args": [{"term": {"tags": list(source.tags)}}, where]}
         try:
             with self._using(source.scope) as collection:
-                if asked.policy == "recency" or not asked.query.strip():
+                if asked.policy == "recency":
                     return _latest(collection, source.scope, asked.config.k, where)
-                return _searched(collection, source.scope, Query(text=asked.query[:_QUERY], filter=where), asked)
+                query, why = self._asked(collection, Query(text=asked.query[:MOST_QUERY], filter=where))
+                return _searched(collection, source.scope, query, asked, alone=bool(why))
         except NotFound:
             return []
 
@@ -201,9 +252,12 @@ def _latest(collection: Collection, scope: str, count: int, where: dict[str, Any
     return [_candidate(found[name], scope) for name in names if name in found]
 
 
-def _searched(collection: Collection, scope: str, query: Query, asked: Assembly) -> list[Candidate]:
+def _searched(
+    collection: Collection, scope: str, query: Query, asked: Assembly, *, alone: bool = False
+) -> list[Candidate]:
+    """``alone``: by words alone, whatever the policy is."""
     config = asked.config
-    if asked.policy == "semantic":
+    if asked.policy == "semantic" and not alone:
         config = msgspec.structs.replace(config, strategy="DENSE_FIRST", sparse_weight=0.0, graph_weight=0.0)
     hits = collection.search(query, config).hits
     found = collection.log.get_many([hit.doc_id for hit in hits])

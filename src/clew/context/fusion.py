@@ -5,17 +5,22 @@ because raw scores of different lists have nothing in common (Lee 1997, *Analyse
 """
 
 from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from clew.gate.ports.context import Fusion, ListName
 
+Key = TypeVar("Key", str, int)
+"""A document's id, or what stands for it."""
 
-class Ranked(msgspec.Struct, frozen=True):
-    """One list, best first, without repetition: document ids and raw scores. ``weight`` is its say in the fusion."""
+
+class Ranked(msgspec.Struct, Generic[Key], frozen=True):
+    """One list, best first, without repetition: documents and raw scores. ``weight`` is its say in the fusion."""
 
     name: ListName
-    ids: Sequence[str]
+    ids: Sequence[Key]
     scores: Sequence[float]
     weight: float
 
@@ -26,33 +31,56 @@ def ordered(ids: Sequence[str], scores: Sequence[float], limit: int) -> tuple[li
     return [one for _, one in best], [score for score, _ in best]
 
 
-def fuse(lists: Sequence[Ranked], how: Fusion, rrf_k: int, limit: int) -> list[tuple[str, float]]:
-    """The best ``limit`` documents with their fused scores; equal scores by document id."""
-    shares = _HOW[how]
-    fused: dict[str, float] = {}
-    for ranked in lists:
-        for one, share in zip(ranked.ids, shares(ranked, rrf_k), strict=True):
-            before = fused.get(one, 0.0)
-            fused[one] = max(before, share) if how == "MAX_SCORE" else before + share
-    return sorted(fused.items(), key=lambda item: (-item[1], item[0]))[:limit]
+def fuse(
+    lists: Sequence[Ranked[Key]],
+    how: Fusion,
+    rrf_k: int,
+    limit: int,
+    named: Callable[[list[Key]], Sequence[str | Key]] = list,
+) -> list[tuple[Key, float]]:
+    """The best ``limit`` documents with their fused scores; equal scores by document id, which ``named`` gives.
+
+    Shares are never negative and fall along a list: what only one list has, and less of than of its ``limit``-th, is not looked at.
+    """
+    places = [dict(zip(ranked.ids, range(len(ranked.ids)), strict=True)) for ranked in lists]
+    several: set[Key] = set()
+    for one, other in combinations(places, 2):
+        several |= one.keys() & other.keys()
+    fused: dict[Key, float] = {}
+    for ranked, place in zip(lists, places, strict=True):
+        share = _HOW[how](ranked, rrf_k)
+        end = min(limit, len(place))
+        while end < len(place) and share(end) == share(limit - 1):
+            end += 1
+        for one in (*ranked.ids[:end], *(one for one in several if place.get(one, -1) >= end)):
+            before, given = fused.get(one, 0.0), share(place[one])
+            fused[one] = max(before, given) if how == "MAX_SCORE" else before + given
+    if len(fused) > limit:
+        least = sorted(fused.values())[-limit]
+        fused = {one: score for one, score in fused.items() if score >= least}
+    best = sorted(zip([-score for score in fused.values()], named(list(fused)), fused, strict=True))[:limit]
+    return [(one, -score) for score, _, one in best]
 
 
-def _by_rank(ranked: Ranked, rrf_k: int) -> list[float]:
+Share = Callable[[int], float]
+"""What a list gives to the document at a place of it."""
+
+
+def _by_rank(ranked: Ranked[Any], rrf_k: int) -> Share:
     weight = ranked.weight
-    return [weight / (rrf_k + rank) for rank in range(1, len(ranked.ids) + 1)]
+    return lambda place: weight / (rrf_k + place + 1)
 
 
-def _by_score(ranked: Ranked, rrf_k: int) -> list[float]:
+def _by_score(ranked: Ranked[Any], rrf_k: int) -> Share:
     """Scaled so that the best is 1 and the worst of the list 0; a list whose scores are all the same is all 1."""
-    if not ranked.scores:
-        return []
-    best, worst = ranked.scores[0], ranked.scores[-1]
-    if best == worst:
-        return [ranked.weight] * len(ranked.scores)
-    return [ranked.weight * (score - worst) / (best - worst) for score in ranked.scores]
+    scores, weight = ranked.scores, ranked.weight
+    if not scores or scores[0] == scores[-1]:
+        return lambda place: weight
+    best, worst = scores[0], scores[-1]
+    return lambda place: weight * (scores[place] - worst) / (best - worst)
 
 
-_HOW: dict[Fusion, Callable[[Ranked, int], list[float]]] = {
+_HOW: dict[Fusion, Callable[[Ranked[Any], int], Share]] = {
     "RECIPROCAL_RANK": _by_rank,
     "WEIGHTED_SUM": _by_score,
     "MAX_SCORE": _by_score,

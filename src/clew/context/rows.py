@@ -1,6 +1,7 @@
 """Rows: what the derived indexes call a document's version. Every put gives a new row; the row that it replaces is dead."""
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +27,11 @@ class Rows:
     def __len__(self) -> int:
         """Rows, dead ones included."""
         return len(self.ids)
+
+    @property
+    def dead(self) -> int:
+        """Rows that are."""
+        return len(self.ids) - len(self.by_id)
 
     @property
     def live(self) -> NDArray[np.bool_]:
@@ -81,7 +87,7 @@ class Rows:
                 raise Damaged(f"rows in {folder}: arrays and ids do not agree")
         rows._live, rows._places, rows._times = live, places, times
         alive: list[int] = np.flatnonzero(live).tolist()
-        rows.by_id = {rows.ids[row]: row for row in alive}
+        rows.by_id = dict(zip(compress(rows.ids, live.tolist()), alive, strict=True))
         if len(rows.by_id) != len(alive):
             raise Damaged(f"rows in {folder}: a document has two live rows")
         return rows

@@ -52,5 +52,9 @@ def tenant_folder(tenant: str) -> str:
 
 
 def _plain(text: str) -> str:
-    quoted = quote(text, safe="")
-    return quoted if len(quoted) <= _FOLDER else "~" + blake2b(text.encode(), digest_size=20).hexdigest()
+    quoted = quote(text, safe="", errors="surrogateescape")  # what the environment says need not be UTF-8
+    return (
+        quoted
+        if len(quoted) <= _FOLDER
+        else "~" + blake2b(text.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
+    )

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.context.fusion import Ranked, fuse, ordered
+from clew.context.fusion import Ranked, fuse
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Found, Hit, ListName, Query, SearchConfig, Strategy
 
@@ -17,7 +17,7 @@ MOST_RESULTS = 10_000
 
 
 class Lists(Protocol):
-    """The derived indexes, as a search uses them. A mask says which rows may be found; None: every one."""
+    """The derived indexes, as a search uses them; lists are best first. A mask says which rows may be found; None: all live."""
 
     def named(self, rows: Sequence[int]) -> list[str]: ...
 
@@ -74,17 +74,19 @@ def planned(config: SearchConfig, *, has_text: bool, has_vector: bool) -> Plan:
 def run(
     lists: Lists, query: Query, vector: NDArray[np.float32] | None, config: SearchConfig, mask: Mask | None
 ) -> Found:
-    """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every row."""
+    """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every live row."""
     plan = planned(config, has_text=bool(query.text.strip()), has_vector=vector is not None)
-    made: dict[ListName, Ranked] = {}
+    made: dict[ListName, Ranked[int]] = {}
+    weights = {name: _weight(config, name) for name in plan.lists}
+    if not any(weights.values()):  # the list that was to count has nothing to go by: the order is that of the others
+        weights = dict.fromkeys(weights, 1.0)
 
     def ask(name: ListName, within: Mask | None) -> NDArray[np.int64]:
         if name == "dense" and vector is not None:
             rows, scores = lists.dense(vector, plan.candidates, within)
         else:
             rows, scores = (lists.sparse if name == "sparse" else lists.graph)(query.text, plan.candidates, within)
-        ids, best = ordered(lists.named(rows.tolist()), scores.tolist(), plan.candidates)
-        made[name] = Ranked(name, ids, best, _weight(config, name))
+        made[name] = Ranked(name, *_settled(lists, rows, scores, plan.candidates), weights[name])
         return rows
 
     if plan.strategy in _IN_TURN:
@@ -93,8 +95,25 @@ def run(
     for name in plan.lists:
         if name not in made:
             ask(name, mask)
-    best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k)
-    return Found(hits=_hits(best, made), explain=_explained(plan, made, config))
+    best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k, lists.named)
+    return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config))
+
+
+def _settled(
+    lists: Lists, rows: NDArray[np.int64], scores: NDArray[np.float32], limit: int
+) -> tuple[list[int], list[float]]:
+    """The best ``limit`` of what is best first already; equal scores by document id. Names are looked up for these alone."""
+    found, known = rows.tolist(), scores.tolist()
+    end = 0
+    for start in np.flatnonzero(scores[1:] == scores[:-1]).tolist():
+        if start < end:  # of the last run of equal ones
+            continue
+        end = start + 1
+        while end < len(known) and known[end] == known[start]:
+            end += 1
+        equal = found[start:end]
+        found[start:end] = [row for _, row in sorted(zip(lists.named(equal), equal, strict=True))]
+    return found[:limit], known[:limit]
 
 
 _IN_TURN: dict[Strategy, tuple[ListName, ListName]] = {
@@ -108,16 +127,20 @@ def _weight(config: SearchConfig, name: ListName) -> float:
     return {"dense": config.dense_weight, "sparse": config.sparse_weight}.get(name, config.graph_weight)
 
 
-def _hits(best: list[tuple[str, float]], made: dict[ListName, Ranked]) -> tuple[Hit, ...]:
-    fields: dict[str, dict[str, Any]] = {one: {} for one, _ in best}
+def _hits(lists: Lists, best: list[tuple[int, float]], made: dict[ListName, Ranked[int]]) -> tuple[Hit, ...]:
+    fields: dict[int, dict[str, Any]] = {one: {} for one, _ in best}
     for name, ranked in made.items():
-        for rank, (one, score) in enumerate(zip(ranked.ids, ranked.scores, strict=True), 1):
+        score, rank = f"{name}_score", f"{name}_rank"
+        for place, one in enumerate(ranked.ids):
             if one in fields:
-                fields[one] |= {f"{name}_score": score, f"{name}_rank": rank}
-    return tuple(Hit(doc_id=one, fused_score=fused, **fields[one]) for one, fused in best)
+                fields[one][score], fields[one][rank] = ranked.scores[place], place + 1
+    names = lists.named(list(fields))
+    return tuple(
+        Hit(doc_id=name, fused_score=fused, **fields[one]) for name, (one, fused) in zip(names, best, strict=True)
+    )
 
 
-def _explained(plan: Plan, made: dict[ListName, Ranked], config: SearchConfig) -> dict[str, Any]:
+def _explained(plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig) -> dict[str, Any]:
     return {
         "strategy": plan.strategy,
         "fusion": config.fusion,

@@ -16,9 +16,9 @@ def current(base: Path) -> str:
     """Name of the folder that is to be opened; empty: none."""
     try:
         name = (base / "CURRENT").read_text()
-    except (OSError, UnicodeDecodeError):
+        return name if name and "/" not in name and not name.startswith(".") and (base / name).is_dir() else ""
+    except (OSError, ValueError):
         return ""
-    return name if name and "/" not in name and not name.startswith(".") and (base / name).is_dir() else ""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import msgspec
 
 from clew.context.collection import Collection
 from clew.context.embed.port import Embedder
+from clew.context.log.files import explained
 from clew.context.log.jsonl import JsonlLog
 from clew.context.log.port import NO_BOUNDS, Bounds, Log, bounds_of
 from clew.context.log.sqlite import SqliteLog
@@ -83,7 +84,7 @@ class ContextStore:
     def using(self, scope: str, *, create: bool = True) -> Generator[Collection]:
         """A scope's collection, open while it is used and shared by all who use it.
 
-        Raises UsageError for what is no scope; NotFound where nothing was ever written to it and ``create`` is off.
+        Raises UsageError for what is no scope; NotFound where nothing was ever written to it and ``create`` is off; JournalError.
         """
         collection = self._taken(scope, create=create)
         try:
@@ -98,10 +99,12 @@ class ContextStore:
             found = self._open.pop(scope, None)
             if found is None:
                 folder = self._base(parsed.kind) / parsed.folder
-                found = Collection(
-                    self._log(folder, parsed.kind, scope, create=create), folder, now=self._now,
-                    embedder=self._embedder, space=self._space,
-                )  # fmt: skip
+                log = self._log(folder, parsed.kind, scope, create=create)
+                try:
+                    found = Collection(log, folder, now=self._now, embedder=self._embedder, space=self._space)
+                except BaseException:
+                    log.close()
+                    raise
             self._open[scope] = found  # the last one is the one that was used last
             self._users[scope] += 1
             idle = [name for name in self._open if not self._users[name]]
@@ -111,17 +114,20 @@ class ContextStore:
             return found
 
     def scopes(self) -> list[str]:
-        """Those that have ever been written to."""
-        bases = {base for kind in KINDS if (base := self._base(kind)).is_dir()}
-        found = [scope for base in bases for path in base.iterdir() if (scope := of_folder(path.name)) is not None]
-        return sorted({str(scope) for scope in found})
+        """Those that have ever been written to. Raises JournalError."""
+        names: set[str] = set()
+        for base in {self._base(kind) for kind in KINDS}:
+            with explained(base):
+                names |= {path.name for path in base.iterdir()} if base.is_dir() else set()
+        return sorted(str(scope) for name in names if (scope := of_folder(name)) is not None)
 
     def _base(self, kind: Kind) -> Path:
         return self._root / self._keeping.get(kind, _PLAIN).path / self._tenant
 
     def _log(self, folder: Path, kind: Kind, scope: str, *, create: bool) -> Log:
         keeping = self._keeping.get(kind, _PLAIN)
-        there = [backend for backend, (name, _) in _LOGS.items() if (folder / name).exists()]
+        with explained(folder):
+            there = [backend for backend, (name, _) in _LOGS.items() if (folder / name).exists()]
         if not there and not create:
             raise NotFound(
                 f"nothing is kept in {scope}", hint="`clew context add` and `clew context import` write to it"
@@ -129,7 +135,6 @@ class ContextStore:
         if there and there != [keeping.backend]:
             keeping = Keeping(there[0], keeping.bounds)  # what is there is the truth, whatever is declared by now
         name, opened = _LOGS[keeping.backend]
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return opened(folder / name, keeping.bounds)
 
 

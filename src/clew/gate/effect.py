@@ -40,6 +40,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """The agent that asks, where the body is an agent's."""
     principal: Principal = Principal()
     """On whose behalf; the host says so."""
+    handed: Any = None
+    """What the driver is given besides the request. It comes from a recorded outcome, so it is neither recorded nor compared."""
 
     @property
     def outward_key(self) -> str:

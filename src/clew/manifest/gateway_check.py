@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from clew.manifest.context import Context
+from clew.manifest.models.agents import Embedding
 from clew.manifest.models.gateway import LogicalModel
 from clew.manifest.problems import Path, shown
 
@@ -29,6 +30,30 @@ def check_model(context: Context, path: Path, name: str | None) -> None:
         context.report(path, "reference", message)
     else:
         context.unknown(path, name, known, "a logical model or provider/name")
+
+
+def check_embedding(context: Context, path: Path, embedding: Embedding) -> None:
+    """Reports what can make no vectors: neither or both of model and folder, a logical model, a provider without embeddings."""
+    if (embedding.model is None) == (embedding.folder is None):
+        found = "neither" if embedding.model is None else "both"
+        context.report(path, "value", f'found {found}, expected either "model" or "folder"')
+        return
+    if embedding.model is None:
+        for field in ("dimensions", "batch"):
+            if getattr(embedding, field) is not None:
+                context.misplaced((*path, field), "only a provider's model may have it")
+        return
+    where = (*path, "model")
+    if not context.sound(where) or not context.knows("providers"):
+        return
+    types = {provider.id: provider.type for provider in context.project.providers}
+    provider, slash, name = embedding.model.partition("/")
+    if not slash or not name:
+        context.report(where, "value", f"found {shown(embedding.model)}, expected provider/name")
+    elif provider not in types:
+        context.unknown(where, provider, types, "provider/name with a provider of the providers section")
+    elif types[provider] == "anthropic":
+        context.report(where, "value", f"{shown(provider)} is of type anthropic, which has no embeddings")
 
 
 def check_credential(context: Context, path: Path, name: str | None) -> None:

@@ -5,6 +5,8 @@ a time (a list price that changed, cheaper hours) are taken as of the call. Not 
 cache writes by how long they live (the ordinary price is taken), tokens of pictures or sound, searches by the provider.
 """
 
+import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from functools import cache
@@ -13,8 +15,11 @@ from typing import Any
 
 import msgspec
 
+from clew.core.errors import described
 from clew.gate.ports.model import Usage
 from clew.models.catalog import Prices, Provider
+
+logger = logging.getLogger("clew.models")
 
 LIBRARY = "genai_prices"
 """Imported with the first call that no declared price covers."""
@@ -38,6 +43,13 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     cost: str = ""
     source: str = ""
     warning: str = ""
+
+
+Price = Callable[[Provider, str, Usage, int], Priced]
+"""Provider, its model, tokens, ms since the epoch."""
+
+_warned: set[str] = set()
+"""Deployments whose missing price was logged: once in a process."""
 
 
 class Pricer:
@@ -64,6 +76,26 @@ class Pricer:
             why = f"{usage.input_tokens} tokens in and {usage.output_tokens} out cannot be"
             return _unknown(provider, model, why, counted=False)
         return Priced(cost=_plain(amount), source=source)
+
+
+def priced(price: Price, deployment: tuple[Provider, str], usage: Usage, at_ms: int) -> Priced:
+    """A fault in a price list must not lose an answer that was paid for."""
+    provider, model = deployment
+    try:
+        return price(provider, model, usage, at_ms)
+    except Exception as error:
+        return Priced(warning=f"the price of {model} could not be worked out: {described(error)}")
+
+
+def priced_note(name: str, found: Priced) -> dict[str, Any]:
+    """A price as it is noted with an outcome of deployment ``name``; what is wrong with it is logged, once."""
+    note = {"cost": found.cost, "source": found.source}
+    if not found.warning:
+        return note
+    if name not in _warned:
+        _warned.add(name)
+        logger.warning("%s: %s", name, found.warning)
+    return note | {"warning": found.warning}
 
 
 def _free(prices: Prices) -> bool:

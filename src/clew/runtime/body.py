@@ -25,6 +25,7 @@ from clew.runtime import memory
 from clew.runtime.agent import agent_output, conversation
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, Look, SyncCtx
+from clew.runtime.embedding import asked_before, handed
 from clew.runtime.project import Project
 
 logger = logging.getLogger("clew.handler")
@@ -297,6 +298,7 @@ class Body:
 
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
         self.admit()
+        effect = await self._with_vectors(effect)
         request = self._asked_before(effect.key, self._mask(effect.request))
         if request is not effect.request:
             effect = msgspec.structs.replace(effect, request=request)
@@ -350,6 +352,14 @@ class Body:
         logger.info("%s", self._mask(message), extra={"clew": said})
 
     # -- inside ------------------------------------------------------------------------------------------------
+
+    async def _with_vectors(self, effect: Effect) -> Effect:
+        """Where a provider's model makes the vectors: handed those of its texts, by an effect of their own."""
+        before = asked_before(self._host.project.plan, effect)
+        if before is None:
+            return effect
+        embedding, asked = before
+        return msgspec.structs.replace(effect, handed=handed(embedding, await self.perform(asked)))
 
     def _asked_before(self, key: str, request: Any) -> Any:
         """``request``, or the recorded one where they differ in masks alone: secrets become known, and are changed, meanwhile."""

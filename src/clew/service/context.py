@@ -3,14 +3,16 @@
 A scope is named in full (``project:demo``); in a project's directory ``project`` is that project.
 """
 
+import re
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from clew.context.collection import Collection
+from clew.context.embed.spent import spent
 from clew.context.graph import walk
 from clew.context.graph.extract import extract
 from clew.context.graph.facts import Fact
@@ -21,15 +23,21 @@ from clew.context.merge.conflict import Conflict as Disagreement
 from clew.context.merge.document import merge_document
 from clew.context.store import ContextStore, keeping_of
 from clew.context.versions import Difference, difference, restore
-from clew.core.errors import NotFound, UsageError
+from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
-from clew.gate.ports.context import Found, Put, Query, Remove, SearchConfig, Version
+from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig, Version
 from clew.manifest.plan import load
+from clew.policies.redact import Redactor
 from clew.runtime.clock import SystemClock
 from clew.runtime.memory import memory_of
+from clew.service.embedding import Filled, Vectors, local_of, nobody, space_of, vectors_of
+from clew.service.embedding import Told as EmbeddingTold
+from clew.service.secrets import Learned
 from clew.service.settings import Settings
 
+T = TypeVar("T", bound=msgspec.Struct)
 ORIGIN = "cli"
+_PLACE = re.compile(r"[0-9]{1,18}")
 _SHOWN = 2000
 """Characters of a document's text in a list."""
 
@@ -73,6 +81,20 @@ class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     explain: dict[str, Any]
 
 
+class Embedded(msgspec.Struct, frozen=True, kw_only=True):
+    """``documents``: given vectors by ``model``; ``missing``: still without one; ``refused``: ``{id, why}``; ``why``: it went no
+    further. ``cost`` of ``tokens`` in US dollars, without ``unpriced`` requests, whose price is not known."""
+
+    model: str
+    documents: int = 0
+    missing: int = 0
+    refused: list[dict[str, str]] = []
+    why: str = ""
+    tokens: int = 0
+    cost: str = "0"
+    unpriced: int = 0
+
+
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """``documents``: written anew; ``unchanged``: files that were there as they are; ``skipped``: ``{path, why}``."""
 
@@ -82,6 +104,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     removed: int
     unchanged: int
     skipped: list[dict[str, str]]
+    embedding: Embedded | None = None
+    """The vectors that were made; null: not by a provider's model."""
 
 
 class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,10 +133,15 @@ class GraphAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scoped:
-    """One scope of one state directory, for the time of a command."""
+    """One scope of one state directory, for the time of a command. What it shows has no secrets in clear that it knows."""
 
-    def __init__(self, collection: Collection, scope: str, clock: Clock) -> None:
-        self.collection, self.scope, self._clock = collection, scope, clock
+    def __init__(
+        self, collection: Collection, scope: str, clock: Clock, redactor: Redactor, vectors: Vectors | None = None
+    ) -> None:
+        self.collection, self.scope, self._clock, self._redactor = collection, scope, clock, redactor
+        self._vectors = vectors
+        self.embedded: Embedded | None = None
+        """What was last asked of the project's embedding model."""
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -120,6 +149,7 @@ class Scoped:
         """Write a document; as it is now. Raises Conflict where ``expected`` is not what is there."""
         relations = put.relations or (extract(put.id, put.text) if graph else ())
         self.collection.write([msgspec.structs.replace(put, origin=put.origin or ORIGIN, relations=relations)])
+        self._complete(frozenset((put.id,)))
         return self.document(put.id)
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -137,21 +167,60 @@ class Scoped:
         for report in reports:
             for name in ("files", "documents", "removed", "unchanged", "skipped"):
                 setattr(total, name, getattr(total, name) + getattr(report, name))
+        self._complete(None, lambda filled, of: told(total, f"{filled.documents} of {of} vectors"))
         self.collection.tend()
-        return Imported(scope=self.scope, **msgspec.structs.asdict(total))
+        return Imported(scope=self.scope, **msgspec.structs.asdict(total), embedding=self.embedded)
+
+    def embed(self, told: EmbeddingTold = nobody) -> Embedded:
+        """Make the vectors that are missing. Raises UsageError where the project has no model for it, Failure where that fails."""
+        if self._vectors is None:
+            raise UsageError(
+                "the project declares no embedding model",
+                hint="declare one in its memory section, embedding: {model: provider/name}; --project says which project",
+            )
+        filled = self._vectors.fill(self.collection, told)
+        return self._told(filled)
+
+    def _complete(self, only: frozenset[str] | None, told: EmbeddingTold = nobody) -> None:
+        """The vectors of what was just written; where they cannot be made, it is found by its words until they are."""
+        if self._vectors is None or self._vectors.here:
+            return
+        try:
+            self.embedded = self._told(self._vectors.fill(self.collection, told, only))
+        except Failure as failure:
+            self.embedded = self._told(Filled(), str(failure))
+
+    def _told(self, filled: Filled, why: str = "") -> Embedded:
+        vectors = cast("Vectors", self._vectors)
+        spent, missing = vectors.spent, len(self.collection.missing())
+        return Embedded(
+            model=vectors.name, documents=filled.documents, missing=missing, refused=filled.refused,
+            why=self._redactor.text(why), tokens=spent.tokens, cost=spent.cost, unpriced=spent.unpriced,
+        )  # fmt: skip
 
     def merge(self, base: int, theirs: Put) -> MergeAnswer:
         """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
+        theirs = msgspec.structs.replace(theirs, relations=theirs.relations or self._relations(base, theirs))
         outcome = merge_document(self.collection.log, base, theirs, self._clock.now())
         conflicts = [_conflict(one) for one in outcome.conflicts]
         version = outcome.version.version if outcome.version is not None else 0
-        return MergeAnswer(merged=not conflicts, version=version, conflicts=conflicts, text=outcome.wanted.text)
+        self._complete(frozenset((theirs.id,)))
+        return self._shown(
+            MergeAnswer(merged=not conflicts, version=version, conflicts=conflicts, text=outcome.wanted.text)
+        )
+
+    def _relations(self, base: int, theirs: Put) -> tuple[Relation, ...]:
+        """Extracted anew where those of the base were extracted; else they stay."""
+        before = next((one for one in self.collection.log.history(theirs.id) if one.version == base), None)
+        if before is not None and before.relations != extract(before.id, before.text):
+            return before.relations
+        return tuple(extract(theirs.id, theirs.text))
 
     # -- looking -----------------------------------------------------------------------------------------------
 
     def search(self, query: Query, config: SearchConfig) -> SearchAnswer:
         """Raises UsageError that names the field, or the filter's path."""
-        found: Found = self.collection.search(query, config)
+        found: Found = self.collection.search(self._with_vector(query), config)
         there = self.collection.log.get_many([hit.doc_id for hit in found.hits])
         hits = [
             SearchHit(
@@ -161,21 +230,37 @@ class Scoped:
             for hit in found.hits
             if hit.doc_id in there
         ]  # fmt: skip
-        return SearchAnswer(hits=hits, explain=found.explain)
+        explain = found.explain
+        if self.embedded is not None:
+            explain = explain | {"embedding": msgspec.to_builtins(self.embedded)}
+        return self._shown(SearchAnswer(hits=hits, explain=explain))
+
+    def _with_vector(self, query: Query) -> Query:
+        """By the project's embedding model; where it does not answer, words alone are searched with."""
+        if self._vectors is None or self._vectors.here or query.vector or not query.text.strip():
+            return query
+        try:
+            vector = self._vectors.query(query.text, self.collection)
+        except Failure as failure:
+            self.embedded = self._told(Filled(), str(failure))
+            return query
+        self.embedded = self._told(Filled())
+        dims = self.collection.dims
+        return msgspec.structs.replace(query, vector=vector) if dims in (0, len(vector) // 4) else query
 
     def document(self, id: str) -> Document:  # noqa: A002 - the word of the contract
         """Raises NotFound."""
         version = self.collection.get(id)
         if version is None:
             raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context search` finds documents")
-        return _document(version, self.scope, cut=False)
+        return self._shown(_document(version, self.scope, cut=False))
 
     def history(self, id: str) -> list[Document]:  # noqa: A002 - as above
         """Oldest first, removals included. Raises NotFound."""
         versions = self.collection.log.history(id)
         if not versions:
             raise NotFound(f"there never was a document {id!r} in {self.scope}")
-        return [_document(version, self.scope) for version in versions]
+        return [self._shown(_document(version, self.scope)) for version in versions]
 
     def graph(self, entity: str, goal: str | None, hops: int, when: walk.When) -> GraphAnswer:
         """The facts that name an entity; with ``goal`` or more than one hop, the walks from it. Raises NotFound."""
@@ -184,16 +269,29 @@ class Scoped:
             if facts.entities.find(name) is None:
                 raise NotFound(f"no document of {self.scope} says anything of {name!r}")
         if goal is None and hops <= 1:
-            return GraphAnswer(facts=walk.around(facts, entity, when), paths=[])
-        return GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when))
+            return self._shown(GraphAnswer(facts=walk.around(facts, entity, when), paths=[]))
+        return self._shown(GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when)))
 
     def stats(self) -> dict[str, Any]:
-        return {"scope": self.scope, **self.collection.stats(), "snapshots": len(self.collection.log.labels())}
+        folder = self.collection.folder
+        costs = spent(folder) if folder is not None else {}
+        return {
+            "scope": self.scope,
+            **self.collection.stats(),
+            "missing": len(self.collection.missing()),
+            "spent": {name: msgspec.structs.asdict(one) for name, one in costs.items()},
+            "snapshots": len(self.collection.log.labels()),
+        }
+
+    def _shown(self, answer: T) -> T:
+        return msgspec.convert(self._redactor.value(msgspec.to_builtins(answer)), type(answer))
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
     def snapshot(self, label: str) -> Snapshot:
-        """Label everything as it is now. Raises Conflict for a label in use."""
+        """Label everything as it is now. Raises Conflict for a label in use, UsageError for one that is a place."""
+        if label == "now" or _PLACE.fullmatch(label):
+            raise UsageError(f"{label!r} can be no label: it means a place")
         self.collection.log.label(label, self._clock.now())
         return self.snapshots()[label]
 
@@ -208,7 +306,7 @@ class Scoped:
             return labels[name].place
         if name == "now":
             return self.collection.log.head()
-        if name.isdecimal() and int(name) <= self.collection.log.head():
+        if _PLACE.fullmatch(name) and int(name) <= self.collection.log.head():
             return int(name)
         raise NotFound(
             f"there is no snapshot {name!r} in {self.scope}", hint=f"there are: {', '.join(labels) or 'none'}"
@@ -238,12 +336,19 @@ def opened(
             raise UsageError("which project?", hint="run this in a project's directory, or say --scope project:ID")
         scope = f"project:{plan.workflow}"
     keeping = keeping_of(memory_of(plan)) if plan is not None else {}
-    store = ContextStore(settings.directory, settings.tenant, now=clock.now, keeping=keeping)
-    try:
-        with store.using(scope, create=create) as collection:
-            yield Scoped(collection, scope, clock)
-    finally:
-        store.close()
+    secrets = Learned(settings.redact_fields, settings.redact_prefixes)
+    if project is not None and plan is not None:
+        secrets.of(plan, project)
+    local = local_of(plan, project)
+    vectors = vectors_of(plan, project, local)
+    store = ContextStore(
+        settings.directory, settings.tenant, now=clock.now, keeping=keeping, embedder=local, space=space_of(plan)
+    )
+    with ExitStack() as stack:
+        stack.callback(store.close)
+        if vectors is not None:
+            stack.callback(vectors.close)
+        yield Scoped(stack.enter_context(store.using(scope, create=create)), scope, clock, secrets.redactor, vectors)
 
 
 def scopes(settings: Settings) -> list[str]:

@@ -9,9 +9,12 @@ from typing import Any
 from clew.core.errors import Failure, UsageError
 from clew.gate.effect import Driver, Effect
 from clew.manifest.compiled import Plan
+from clew.runtime.embedding import embedding_of
 from clew.runtime.memory import memory_of
+from clew.service.embedding import Asker, Background, Local, embedding_here, local_of, space_of
 
 _NEEDED = ("numpy", "faiss", "Stemmer")
+_HERE = Path()
 _HINT = "install it with: pip install 'clew[context]'"
 
 
@@ -21,29 +24,43 @@ class Memories:
     def __init__(self, root: Path | None, now: Callable[[], int]) -> None:
         self._root, self._now = root, now
         self._stores = ExitStack()
+        self.backgrounds: list[Background] = []
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        for background in self.backgrounds:
+            await background.close()
         self._stores.close()
 
-    def driver(self, plan: Plan) -> Driver:
-        """Of the ``context`` effects of this plan's runs."""
-        return _Late(lambda: self._driver(plan))
+    def driver(self, plan: Plan, directory: Path = _HERE, embeddings: Driver | None = None) -> Driver:
+        """Of the ``context`` effects of this plan's runs. ``embeddings``: the driver of their ``embedding`` effects."""
+        return _Late(lambda: self._driver(plan, directory, embeddings))
 
-    def _driver(self, plan: Plan) -> Driver:
+    def _driver(self, plan: Plan, directory: Path, embeddings: Driver | None) -> Driver:
         known: dict[str, Any] = {}
 
         def store(tenant: str) -> Any:
             if tenant not in known:
-                known[tenant] = self.store(plan, tenant)
+                known[tenant] = self.store(plan, tenant, local)
             return known[tenant]
 
-        return _engine("driver").ContextDriver(plan.workflow, store)
+        engine, local = _engine("driver"), local_of(plan, directory)
+        embedding = embedding_of(plan) if local is None else embedding_here(local)
+        asked = embeddings if local is None else Local(local)
+        if embedding is None or asked is None:
+            return engine.ContextDriver(plan.workflow, store)
+        background = Background(Asker(embedding, asked), self._now)
+        self.backgrounds.append(background)
+        noticed = background.noticed if local is None else background.used
+        return engine.ContextDriver(plan.workflow, store, noticed)
 
-    def store(self, plan: Plan | None, tenant: str) -> Any:
-        """A tenant's ``ContextStore``, kept as the plan's memory section says; closed with the others. Raises UsageError."""
+    def store(self, plan: Plan, tenant: str, local: Any = None) -> Any:
+        """A tenant's ``ContextStore``, kept as the plan's memory section says; closed with the others. ``local``: the plan's
+        local embedding model. Raises UsageError."""
         module = _engine("store")
-        keeping: dict[Any, Any] = module.keeping_of(memory_of(plan)) if plan is not None else {}
-        made = module.ContextStore(self._root, tenant, now=self._now, keeping=keeping)
+        keeping: dict[Any, Any] = module.keeping_of(memory_of(plan))
+        made = module.ContextStore(
+            self._root, tenant, now=self._now, keeping=keeping, embedder=local, space=space_of(plan)
+        )
         self._stores.callback(made.close)
         return made
 

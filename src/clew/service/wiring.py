@@ -13,13 +13,15 @@ from clew.core.errors import NotFound, UsageError
 from clew.gate.effect import Driver
 from clew.gate.interceptor import Interceptor
 from clew.gate.ports.clock import Clock
+from clew.gate.ports.embedding import EmbeddingClient
 from clew.gate.ports.journal import Blobs, Journal
 from clew.gate.ports.model import ModelClient
 from clew.gate.ports.tool import Tool, ToolSpec
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
-from clew.models.adapters import client_of
+from clew.models.adapters import client_of, embedder_of
 from clew.models.catalog import Catalog, Provider, catalog_of
+from clew.models.embedding import Embeddings
 from clew.models.gateway import Gateway
 from clew.models.price import Pricer
 from clew.models.reuse import SameService, cached_models
@@ -28,6 +30,7 @@ from clew.policies.milestones import Milestones
 from clew.policies.modes import Modes
 from clew.policies.redact import Credentials, Redactor
 from clew.runtime.clock import SystemClock
+from clew.runtime.embedding import embedding_of
 from clew.runtime.handlers import Handlers
 from clew.runtime.host import Surroundings
 from clew.runtime.project import Project
@@ -76,7 +79,7 @@ class Workspace:
         self._secrets = Learned(settings.redact_fields, settings.redact_prefixes)
         self.streams = StreamHub(lambda: self.redactor)
         self.memories = Memories(settings.directory, self.clock.now)
-        self._gateways: list[Gateway] = []
+        self._gateways: list[Gateway | Embeddings] = []
         self._servers: list[McpServers] = []
         self._worlds: dict[tuple[str, str], Surroundings] = {}
         self._addresses: dict[int, tuple[Plan, str]] = {}
@@ -86,9 +89,9 @@ class Workspace:
         async with AsyncExitStack() as stack:  # whatever one of them raises, the others are closed too
             stack.callback(self.threads.close)
             stack.push_async_callback(self.journal.close)
-            stack.callback(self.memories.close)
             for gateway in self._gateways:
                 stack.push_async_callback(gateway.close)
+            stack.push_async_callback(self.memories.close)
             for servers in self._servers:
                 stack.push_async_callback(servers.close)
             if self.tracer is not None:
@@ -148,7 +151,12 @@ class Workspace:
 
     def _drivers(self, project: Project, catalog: Catalog, tools: dict[str, Tool]) -> dict[str, Driver]:
         """By the kind of effect that they perform."""
-        drivers: dict[str, Driver] = {"context": self.memories.driver(project.plan)}
+        drivers: dict[str, Driver] = {}
+        if embedding_of(project.plan) is not None:
+            embeddings = Embeddings(catalog, self._embedders(project), clock=self.clock, price=Pricer())
+            self._gateways.append(embeddings)
+            drivers["embedding"] = embeddings
+        drivers["context"] = self.memories.driver(project.plan, project.directory, drivers.get("embedding"))
         if catalog.providers:
             gateway = Gateway(catalog, self._clients(project), clock=self.clock, streams=self.streams, price=Pricer())
             self._gateways.append(gateway)
@@ -165,6 +173,13 @@ class Workspace:
         """How a provider's client is made."""
         given, known = self._models, self._secrets.of(project.plan, project.directory)
         return partial(client_of, secrets=known) if given is None else lambda _: given
+
+    def _embedders(self, project: Project) -> Callable[[Provider], EmbeddingClient]:
+        """How the client of a provider's embedding models is made; where ``models`` stands in for providers, offline ones."""
+        known = self._secrets.of(project.plan, project.directory)
+        if self._models is None:
+            return partial(embedder_of, secrets=known)
+        return lambda provider: embedder_of(msgspec.structs.replace(provider, type="offline"), known)
 
     def _interceptors(self, project: Project, catalog: Catalog, credentials: Credentials) -> tuple[Interceptor, ...]:
         """Outermost first, in the order that ``clew.policies`` fixes."""

@@ -1,7 +1,7 @@
 import ast
 
 from clew.agents.code.context import Context
-from clew.agents.code.kinds import MAPPING, NUMBER, SEQUENCE, SET, TEXT, call_name
+from clew.agents.code.kinds import MAPPING, NUMBER, SEQUENCE, SET, TEXT, TRUTH, call_name
 from clew.agents.code.source import FUNCTIONS, Source
 
 CODE = """
@@ -76,3 +76,17 @@ def test_generators_and_calls():
     assert not context("search").is_generator
     assert call_name(ast.parse("a.b(c)", mode="eval").body) == "b"
     assert call_name(ast.parse("a.b", mode="eval").body) == ""
+
+
+def test_the_default_of_a_parameter_tells_its_kind():
+    source = Source("m.py", b"def f(a, typed=False, *, size=3, other):\n    return g(typed)\n")
+    context = Context(source, source.tree.body[0])
+    assert context.kinds["typed"] == {TRUTH}
+    assert context.kinds["size"] == {NUMBER}
+    assert context.may_be(source.tree.body[0].body[0].value.args[0], NUMBER) < 0.5
+
+
+def test_functions_that_answer_yes_or_no():
+    code = b"def is_open(a):\n    return a\n\ndef other(a):\n    return a == 1\n\ndef none(a):\n    return a\n"
+    source = Source("m.py", code)
+    assert [Context(source, function).truthful for function in source.tree.body] == [True, True, False]

@@ -84,7 +84,7 @@ async def test_the_demo_is_repaired_over_a_crash_and_the_users_tree_left_alone(h
     second = Journal(first.record)
     result = await walk(handlers, given, second)
     assert not {"run_suite", "locate"} & set(second.performed)
-    assert second.performed[-1] == "verify"
+    assert second.performed[-1] == "confirm"
     assert result["tests_before"] == {"passed": 52, "failed": 6, "skipped": 0}
     assert result["tests_after"] == {"passed": 58, "failed": 0, "skipped": 0}
     assert (result["file"], result["applied"]) == ("src/slots/recurrence.py", False)

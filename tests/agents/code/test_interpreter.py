@@ -78,3 +78,16 @@ def test_links_are_followed_one_by_one(tmp_path):
     first.parent.mkdir(parents=True)
     first.symlink_to(middle)
     assert interpreter._prefixes(first) == [str(tmp_path / name) for name in ("venv", "middle", "installed")]
+
+
+def test_a_path_with_detours_is_the_same_interpreter(tmp_path):
+    plain = tmp_path / "bin" / "python"
+    (tmp_path / "other").mkdir()
+    plain.parent.mkdir()
+    plain.write_text("")
+    plain.chmod(0o755)
+    assert interpreter.choose(tmp_path, str(tmp_path / "other" / ".." / "bin" / "python")) == plain
+    (tmp_path / "link").symlink_to(tmp_path / "other" / "deep")
+    (tmp_path / "other" / "deep").mkdir()
+    through = tmp_path / "link" / ".." / ".." / "bin" / "python"
+    assert interpreter.choose(tmp_path, str(through)) == through

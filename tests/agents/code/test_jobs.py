@@ -21,14 +21,20 @@ def mend(backend, python):
     """Run everything as a workflow would; returns (suite, located, found)."""
 
     async def perform(name, *arguments):
-        job = {"evaluate": jobs.evaluate, "verify": jobs.verify}[name]
+        job = getattr(jobs, name)
         return through_json(await job(backend, *through_json(arguments)))
 
-    async def run(top, **more):
+    async def run(top, changes=1, seconds=120.0, **more):
         request = {"repo": str(top), "python": python, "test_timeout": 1.0, **more}
         suite = through_json(await jobs.run_suite(backend, request))
         located = through_json(await jobs.locate(backend, request, suite))
-        return suite, located, await repair.search(perform, request, suite, located, LIMITS)
+        return (
+            suite,
+            located,
+            await repair.search(
+                perform, request, suite, located, {**LIMITS, "changes": changes, "time_limit": seconds}
+            ),
+        )
 
     return run
 
@@ -260,3 +266,104 @@ async def test_the_change_is_written_once_and_only_over_what_was_verified(repo, 
     target.write_bytes(b"# something else\n" + before)
     with pytest.raises(Failure):
         jobs.apply_change(backend, str(top), change)
+
+
+SHOP = {
+    "shop/__init__.py": "",
+    "shop/stock.py": """\
+        class Stock:
+            def __init__(self):
+                self.items = []
+
+            def put(self, item):
+                self.items.append(item)
+
+            def drain(self):
+                count = 0
+                while self.items:
+                    count += 1
+                return count
+        """,
+    "shop/price.py": """\
+        def net(price, count):
+            return price + count
+
+        def tax(amount):
+            return amount * 19 // 100
+        """,
+    "shop/till.py": """\
+        from shop.price import net, tax
+
+        def total(lines):
+            return sum(net(p, c) + tax(net(p, c)) for p, c in lines)
+        """,
+    "tests/test_shop.py": """\
+        import pytest
+        from shop.price import tax
+        from shop.stock import Stock
+        from shop.till import total
+
+        @pytest.fixture
+        def stock():
+            return Stock()
+
+        def test_drain(stock):
+            stock.put(1)
+            stock.put(2)
+            assert stock.drain() == 2
+            assert stock.items == []
+        def test_nothing(stock): assert stock.drain() == 0
+        @pytest.mark.parametrize("lines, want", [([(100, 3)], 357), ([], 0), ([(100, 1), (200, 2)], 595)])
+        def test_total(lines, want): assert total(lines) == want
+        def test_tax(): assert tax(200) == 38
+        """,
+}
+
+
+async def test_two_faults_in_two_files_one_of_them_endless(mend, repo):
+    top = repo(SHOP)
+    suite, located, found = await mend(top, changes=4, seconds=600.0, test_timeout=0.5)
+    assert (suite["failed"], located["whole"], located["hanging"]) == (3, False, 1)
+    verified = found["verified"]
+    assert [edit["file"] for edit in verified["edits"]] == ["shop/price.py", "shop/stock.py"]
+    assert "+    return price * count" in verified["diff"]
+    assert "self.items.pop" in verified["diff"]
+    assert verified["tests_after"] == {"passed": 6, "failed": 0, "skipped": 0}
+    for change in verified["changes"]:
+        jobs.apply_change(None, str(top), change)
+    assert "price * count" in (top / "shop/price.py").read_text()
+    assert "self.items.pop" in (top / "shop/stock.py").read_text()
+
+
+async def test_two_faults_give_the_same_diff_however_many_are_judged_at_a_time(mend, repo):
+    code = "def add(a, b):\n    return a - b\n\ndef mul(a, b):\n    return a / b\n\ndef poly(x):\n    return add(mul(x, x), 1)\n"
+    tests = """\
+        from calc import add, mul, poly
+
+        def test_add(): assert add(2, 3) == 5
+        def test_mul(): assert mul(3, 3) == 9
+        def test_poly(): assert poly(3) == 10
+        def test_zero(): assert add(0, 0) == 0
+    """
+    top = repo({"calc.py": code, "test_calc.py": tests})
+    _, _, found = await mend(top, changes=4, seconds=600.0, workers=1)
+    _, _, other = await mend(top, changes=4, seconds=600.0, workers=3)
+    assert (found["tried"], found["verified"]["diff"]) == (other["tried"], other["verified"]["diff"])
+    assert "+    return a + b" in found["verified"]["diff"]
+    assert "+    return a * b" in found["verified"]["diff"]
+
+
+async def test_a_part_of_the_failing_tests_is_repaired(mend, repo):
+    code = "def inc(x):\n    return x - 1\n\ndef far(x):\n    return x\n"
+    tests = """\
+        from p import far, inc
+
+        def test_inc(): assert inc(1) == 2
+        def test_more(): assert inc(5) == 6
+        def test_far(): assert far(3) == 'a long way off'
+        def test_same(): assert far(1) == 1
+    """
+    _, _, found = await mend(repo({"p.py": code, "test_p.py": tests}), changes=3)
+    assert (found["verified"], found["reason"]) == (None, "exhausted")
+    assert found["part"]["remaining"] == ["test_p.py::test_far"]
+    assert "+    return x + 1" in found["part"]["diff"]

@@ -5,7 +5,7 @@ import pytest
 
 import clew.agents.code as package
 from clew.agents.code.localise import Suspect
-from clew.agents.code.mutate import apply, candidates, minimal
+from clew.agents.code.mutate import candidates, minimal
 
 CODE = b"""\
 LIMIT = 3
@@ -20,6 +20,10 @@ def look(a, b=1):
         return TABLE[a]
     return None
 """
+
+
+def apply(data, candidate):
+    return data[: candidate.start] + candidate.text.encode() + data[candidate.end :]
 
 
 def suspects(*lines: int, path: str = "m.py") -> list[Suspect]:

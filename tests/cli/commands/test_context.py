@@ -8,7 +8,7 @@ from clew.cli import table
 from clew.cli.commands.context import Changed, Documents, Snapshots, Statistics
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
-from clew.service.context import Document, GraphAnswer, Imported, MergeAnswer, SearchAnswer
+from clew.service.context import Document, Embedded, GraphAnswer, Imported, MergeAnswer, SearchAnswer
 
 G = ("--scope", "global")
 
@@ -166,3 +166,21 @@ def test_without_its_libraries_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(table, "import_module", missing)
     with pytest.raises(UsageError, match=r"clew query needs numpy.*pip install 'clew\[context\]'"):
         table.load("query")
+
+
+def test_vectors_by_the_projects_model(cli, plain, monkeypatch):
+    manifest = plain / "clew.yaml"
+    manifest.write_text(
+        manifest.read_text() + "\nproviders: [{id: p, type: offline}]\nmemory: {embedding: {model: p/small}}\n"
+    )
+    monkeypatch.chdir(plain)
+    assert "p/small: 1 vector made; 3 tokens, $0" in cli("context", "add", "a", "--text", "the pump leaks").err
+    manifest.write_text(manifest.read_text().replace("p/small", "p/other"))
+    assert "by words" not in cli("query", "--text", "pump").err
+    assert cli("context", "stats", "--scope", "project", "--json").document(Statistics).scopes[0]["missing"] == 1
+    made = cli("context", "embed", "--json").document(Embedded)
+    assert (made.model, made.documents, made.missing, made.cost) == ("p/other", 1, 0, "0")
+    assert "p/other: 0 vectors made" in cli("context", "embed").err
+    assert "p/other" in cli("query", "--text", "pump", "--explain").err
+    assert cli("context", "add", "a", "--text", "x", "--scope", "global").code == 0
+    assert "no embedding model" in cli("context", "embed", "--scope", "global").err

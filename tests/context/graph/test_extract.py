@@ -71,6 +71,22 @@ def test_sentences():
     assert not any("It" in one for one in told("n", text))
 
 
+def test_names_within_sentences():
+    text = "Ines Corbett leads it. Quillfeed is slow. Brokers fail. See `scan_bridge.py` on Monday or in May."
+    assert told("wiki/quillfeed.md#3", text) == {
+        ("wiki/quillfeed.md#3", "mentions", "Ines Corbett"),
+        ("wiki/quillfeed.md#3", "is about", "Quillfeed"),
+        ("wiki/quillfeed.md#3", "mentions", "scan_bridge.py"),
+    }
+
+
+def test_a_small_word_at_the_beginning_is_no_name():
+    assert told("n", "After Easter he left. In Oslo it rains. Until then, all wait.") == {
+        ("n", "mentions", "Easter"),
+        ("n", "mentions", "Oslo"),
+    }
+
+
 def test_prose_is_believed_less_than_code():
     (stated,) = [r for r in extract("n", "Ann leads Core.") if r.relation == "leads"]
     assert stated.confidence < min(r.confidence for r in extract("a.py", "import os"))

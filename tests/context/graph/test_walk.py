@@ -1,9 +1,14 @@
 """Walks: entities in a text, documents near them, paths."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from clew.context.graph.extract import extract
 from clew.context.graph.facts import Facts
 from clew.context.graph.walk import NOW, When, named, near, paths
+from clew.gate.ports.context import Put, Query, SearchConfig
 
 
 @pytest.fixture
@@ -35,6 +40,48 @@ def test_documents_over_two_hops(facts):
     assert found["team"] > found["service"] > 0
     assert "host" not in found  # three hops away
     assert near(Facts(), "Ann Lee", 3) == []
+
+
+def test_documents_that_are_known_lead_on(facts):
+    """The text names nothing, but a document that it finds does."""
+    assert near(facts, "where is it?", 10) == []
+    found = dict(near(facts, "where is it?", 10, seeds=["team"]))
+    assert found["service"] > found["host"] > 0
+    assert "other" not in found
+    assert near(facts, "where is it?", 10, seeds=["unknown"]) == []
+    first, second = near(facts, "", 10, seeds=["other", "host"]), near(facts, "", 10, seeds=["host", "other"])
+    assert dict(first)["service"] < dict(second)["service"]  # the better seed counts for more
+
+
+def test_documents_that_may_not_be_found_are_walked_over(facts):
+    found = dict(near(facts, "Ann Lee", 1, allowed=lambda name: name == "service"))
+    assert [*found] == ["service"]
+
+
+def test_questions_over_several_documents(collection):
+    """With the graph, more questions have all the documents that they need among the first ten."""
+    told = json.loads((Path(__file__).parent.parent / "data" / "multihop.json").read_text())
+    collection.write(
+        [Put(id=name, text=text, relations=extract(name, text)) for name, text in told["documents"].items()]
+    )
+
+    def answered(**config):
+        count = 0
+        for one in told["questions"]:
+            query, config_ = Query(text=one["question"]), SearchConfig(k=10, deterministic=True, **config)
+            count += {*one["needs"]} <= {hit.doc_id for hit in collection.search(query, config_).hits}
+        return count
+
+    flat = max(answered(), answered(sparse_weight=0.0), answered(dense_weight=0.0))
+    assert len(told["questions"]) == 15
+    assert answered(graph_weight=0.5) >= flat + 4
+
+
+def test_a_path_answers_by_what_it_goes_through(collection):
+    told = json.loads((Path(__file__).parent.parent / "data" / "multihop.json").read_text())["documents"]
+    collection.write([Put(id=name, text=text, relations=extract(name, text)) for name, text in told.items()])
+    (path, *_) = paths(collection.facts, "Tallow", "Northgate Hosting", hops=6)
+    assert [fact.document for fact in path.facts[::2]] == ["wiki/tallow", "wiki/quillfeed", "wiki/marl"]
 
 
 def test_ties_are_kept_whole(version):

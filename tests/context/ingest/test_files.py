@@ -1,6 +1,7 @@
 """Importing: what is new is written, what is unchanged is passed over, what is gone is removed."""
 
 import json
+import os
 
 import pytest
 
@@ -111,10 +112,52 @@ def test_json_lines(collection, tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["{", "[]", '{"text": "no id"}', '{"id": 1}', '{"id": "a", "more": 1}', '{"id": "a", "vector": ["x"]}', "[" * 5000],
+    [
+        "{",
+        "[]",
+        '{"id": "a", "vector": [1e39]}',
+        '{"id": "a", "text": "' + "x" * 2**24,
+        '{"text": "no id"}',
+        '{"id": 1}',
+        '{"id": "a", "more": 1}',
+        '{"id": "a", "vector": ["x"]}',
+        "[" * 5000,
+    ],
 )
 def test_a_line_that_is_no_document_is_named(collection, tmp_path, line):
     path = tmp_path / "docs.jsonl"
     path.write_text('{"id": "ok"}\n' + line + "\n")
     with pytest.raises(UsageError, match=r"docs\.jsonl:2"):
         bring_in_lines(collection, path, Options(), told)
+
+
+def test_two_files_of_one_name_are_not_taken_for_one(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(folder)
+    with pytest.raises(UsageError, match=r"would both be 'README\.md'"):
+        found([tmp_path / "a", tmp_path / "b"])
+    with pytest.raises(UsageError, match="would both be"):
+        found([tmp_path / "a" / "README.md", tmp_path / "b" / "README.md"])
+    assert [name for name, _ in found([tmp_path])] == ["a/README.md", "b/README.md"]
+    assert len(found([tmp_path / "a", tmp_path / "a" / "README.md"])) == 1
+
+
+def test_what_is_no_plain_file_is_not_opened(collection, tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "link.txt").symlink_to("/etc/passwd")
+    (tmp_path / "up").symlink_to("..")
+    (tmp_path / "ok.txt").write_text("words")
+    assert [name for name, _ in found([tmp_path])] == ["ok.txt"]
+    with pytest.raises(UsageError, match="no file or folder"):
+        found([tmp_path / "pipe.txt"])
+
+
+def test_a_name_that_is_no_text_is_left_out_and_said(collection, tmp_path):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "ok.md").write_text("words")
+    (folder / os.fsdecode(b"\xff.md")).write_text("words")
+    report = bring_in(collection, found([folder]), Options(), told)
+    assert (report.files, report.documents) == (1, 1)
+    assert report.skipped == [{"path": "\\udcff.md", "why": "its name is no UTF-8 text"}]

@@ -76,3 +76,39 @@ def test_a_broken_pdf_is_said(data):
     pytest.importorskip("pypdf")
     with pytest.raises(Unreadable, match="no PDF that can be read"):
         read("x.pdf", data)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a ", '<a b="', "<![", "<!--", "<!-- >", "<?", "</", "</a ", "<script>", "<script>x</scrip", "<div>", "<h1>", "&#", "<p>x",
+        "<![CDATA[", "<",
+    ],
+)  # fmt: skip
+def test_a_hostile_page_takes_no_longer_than_any_other(page):
+    """Such pages took a parser of the standard library minutes; here they take time by their length."""
+    read("x.html", (page * 20_000).encode())
+
+
+def test_what_a_page_leaves_open():
+    def told(page):
+        return " ".join(" ".join(piece.text for piece in read("x.html", page.encode())).split())
+
+    assert told("one <b>two</b> 1 < 2 &amp; &#x41; <!-- no --> three") == "one two 1 < 2 & A three"
+    assert told("one <script>if (a < b) '</p>'</SCRIPT> two<style>x{}</style>") == "one two"
+    assert told('one <a title="a > b" href=x>two</a><br/>three <IMG src=y>') == "one two three"
+    assert told("one <!-- two") == told("one <a title='two") == told("one <script> two") == "one"
+    assert told("&#" + "9" * 5000 + ";").replace(" ", "") == "&#" + "9" * 5000 + ";"
+
+
+def test_many_paragraphs_take_time_by_their_number():
+    text = "a\n\n" * 50_000
+    found = read("x.txt", text.encode())
+    assert sum(piece.text.count("a") for piece in found) == 50_000
+    assert found[1].line == 1 + 2 * found[0].text.count("a")
+
+
+@pytest.mark.parametrize("line", ["x", "#", "中", " y", "\t"])
+def test_a_line_of_megabytes_takes_time_by_its_length(line):
+    found = read("x.txt", (line * 300_000).encode())
+    assert sum(len("".join(piece.text.split())) for piece in found) == (0 if line == "\t" else 300_000)

@@ -11,6 +11,8 @@ PATHS = {
     "responses": "/v1/responses",
     "anthropic": "/v1/messages",
     "gemini": "/v1beta/models/m:generateContent",
+    "embeddings": "/v1/embeddings",
+    "gemini_embeddings": "/v1beta/models/m:batchEmbedContents",
 }
 
 

@@ -10,6 +10,8 @@ from functools import cached_property
 from clew.agents.code.kinds import CONTAINERS, NUMBER, SEQUENCE, TRUTH, evidence, kind_of_value
 from clew.agents.code.source import FUNCTIONS, Source
 
+_ASKING = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__", "__bool__")
+
 
 class Context:
     """The surroundings of one function, or of the module's own level."""
@@ -108,6 +110,20 @@ class Context:
         return list(dict.fromkeys(self.source.text(n.value) for n in nodes if n.value is not None))
 
     @cached_property
+    def truthful(self) -> bool:
+        """Whether the function answers yes or no, by its name or by what it returns elsewhere."""
+        if self.function is None:
+            return False
+        if self.function.name in _ASKING or self.function.name.lstrip("_").startswith(
+            ("is_", "has_", "can_", "should_")
+        ):
+            return True
+        values = [n.value for n in self._own_nodes() if isinstance(n, ast.Return) and n.value is not None]
+        return any(isinstance(v, ast.Constant) and isinstance(v.value, bool) for v in values) or any(
+            isinstance(v, ast.Compare) for v in values
+        )
+
+    @cached_property
     def integers(self) -> list[int]:
         """Integer constants of this function, in order of appearance."""
         found = [n for n in self._nodes if isinstance(n, ast.Constant) and type(n.value) is int]
@@ -134,6 +150,8 @@ class Context:
             around.extend(n for n in self.source.ancestors(self.function) if isinstance(n, (*FUNCTIONS, ast.Module)))
         for node in ast.walk(around[-1]):
             for name, kind in evidence(node):
+                found.setdefault(name, set()).add(kind)
+            for name, kind in _defaults(node):
                 found.setdefault(name, set()).add(kind)
         return found
 
@@ -192,6 +210,15 @@ def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [argument.arg for argument in every]
+
+
+def _defaults(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """What the default of a parameter says of its kind."""
+    if isinstance(node, FUNCTIONS):
+        places = [*node.args.posonlyargs, *node.args.args]
+        pairs = [*zip(reversed(places), reversed(node.args.defaults), strict=False)]
+        named = [(a, d) for a, d in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if d is not None]
+        yield from ((a.arg, kind) for a, value in [*pairs, *named] if (kind := kind_of_value(value)))
 
 
 def _bound(nodes: Iterator[ast.AST], *, deep: bool = True) -> Iterator[str]:

@@ -40,12 +40,18 @@ def choose(repo: Path, python: str | None) -> Path:
         if not os.access(chosen, os.X_OK) or chosen.is_dir():
             hint = "name a Python interpreter"
             raise Failure(f"python: {python}: not an executable file", code="interpreter", hint=hint)
-        return chosen
+        return _without_detours(chosen)
     for folder in (".venv", "venv"):
         own = repo / folder / "bin" / "python"
         if os.access(own, os.X_OK):
             return own
-    return Path(sys.executable)
+    return _without_detours(Path(sys.executable))
+
+
+def _without_detours(executable: Path) -> Path:
+    """The same path without ``..``, where that leads to the same file: what is mounted is named so."""
+    plain = Path(os.path.normpath(executable))
+    return plain if plain.exists() and plain.samefile(executable) else executable
 
 
 def _prefixes(executable: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """All candidates for a repair: every mutation of every suspicious statement, in the order in which they are tried."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -12,6 +13,8 @@ from clew.agents.code.mutations import (
     comparisons,
     conditions,
     constants,
+    exceptions,
+    initial,
     names,
     off_by_one,
     operators,
@@ -33,6 +36,8 @@ FAMILIES: tuple[Family, ...] = (
     slices.mutate,
     conditions.mutate,
     returns.mutate,
+    exceptions.mutate,
+    initial.mutate,
     statements.mutate,
 )
 
@@ -111,6 +116,33 @@ def _of_file(
     yield from best.values()
 
 
+_REMOVES = frozenset(
+    {
+        *("statement too many", "condition too many", "condition dropped", "operand dropped"),
+        *("argument dropped", "element dropped", "slice too many"),
+        *("result of another branch", "result dropped"),
+    }
+)
+_SPECIAL = frozenset({"base case missing", "guard missing"})
+_FIXED = re.compile(r"\s*(return )?(None|True|False|-?\d+|''|\[\]|\{\}|\[\[\]\])\s*$")
+
+
+def trust(candidate: Candidate) -> float:
+    """What is taken off candidates that pass the tests as often by chance as by being right, 0 to 1.
+
+    Those that take behaviour away are what most wrong but plausible patches do (Qi et al., ISSTA 2015); next come special
+    cases and fixed results.
+    """
+    if candidate.operator in _REMOVES:
+        return 0.5
+    special = candidate.operator in _SPECIAL
+    return (
+        0.7
+        if special or (candidate.operator.startswith(("return", "statement")) and _FIXED.match(candidate.text))
+        else 1.0
+    )
+
+
 def minimal(data: bytes, start: int, end: int, text: str) -> tuple[int, int, bytes] | None:
     """The same edit without what both sides share at either end; None when it changes nothing."""
     old, new = data[start:end], text.encode("utf-8")
@@ -140,8 +172,3 @@ def _functions_run_at_import(source: Source, at_import: frozenset[int]) -> set[t
         if at_import.intersection(source.lines_of(statement)):
             found.add(source.owner(*source.span(statement)))
     return found
-
-
-def apply(data: bytes, candidate: Candidate) -> bytes:
-    """The file with the candidate's change."""
-    return data[: candidate.start] + candidate.text.encode("utf-8") + data[candidate.end :]

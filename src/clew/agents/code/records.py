@@ -57,10 +57,11 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Batched(msgspec.Struct, frozen=True):
-    """The runner's answer to a ``batch`` task."""
+    """The runner's answer to a ``batch`` task. ``repaired``: numbers of the targets that pass, by candidate, where any do."""
 
     verdicts: list[str | None]
     seconds: float
+    repaired: dict[str, list[int]] = {}
 
 
 class Suite(msgspec.Struct, frozen=True):
@@ -91,10 +92,22 @@ class Suite(msgspec.Struct, frozen=True):
     """What pytest is told to run, where its own configuration leaves out a file that was asked for."""
 
 
+class Edit(msgspec.Struct, frozen=True):
+    """Bytes ``start:end`` of ``file``, as it was at first, replaced by ``text``."""
+
+    file: str
+    start: int
+    end: int
+    text: str
+    line: int
+    operator: str
+
+
 class Located(msgspec.Struct, frozen=True):
     """What ``locate`` found: suspects, and the tests that run them (group: numbers in ``tests``, as ranges).
 
-    ``set_aside``: failing tests that no candidate could be judged by, and why.
+    ``set_aside``: failing tests that no candidate could be judged by, and why. ``edits``: those of the tree that was
+    looked at. ``hits``: by group, the targets that run its lines; ``whole``: whether all of them run any one line.
     """
 
     targets: list[str]
@@ -107,6 +120,11 @@ class Located(msgspec.Struct, frozen=True):
     target_seconds: float
     seconds: float
     candidates: int
+    hits: list[str] = []
+    whole: bool = True
+    hanging: int = 0
+    """How many targets never ended; they are the last ones."""
+    edits: list[Edit] = []
 
 
 class Change(msgspec.Struct, frozen=True):

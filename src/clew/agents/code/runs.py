@@ -26,6 +26,9 @@ SECOND_CHANCE = 4
 """Times the limit of a test that seemed to hang."""
 LONG_SUITE = 3.0
 """Seconds of tests, from which on it is worth a session more to trace less."""
+SUITE_MEMORY = 1408 * MIB
+CANDIDATE_MEMORY = 384 * MIB
+"""Both beyond what is mapped before: a process that asks for more gets a MemoryError."""
 Place = tuple[Path, Interpreter]
 
 
@@ -77,6 +80,7 @@ async def suite_session(
         "collect_limit": COLLECT_LIMIT * (3 if tracing else 1),
         "factor": 10.0,
         "wall": request.suite_timeout * (2 if tracing else 1),
+        "memory": SUITE_MEMORY,
         **more,
         "test_limit": limit * (3 if tracing else 1),
     }
@@ -84,23 +88,28 @@ async def suite_session(
     return msgspec.convert(answer, Session)
 
 
-async def traced_session(backend: SandboxBackend, request: Request, place: Place, suite: Suite) -> Session:
-    """The suite with line coverage. Tracing slows code down several times, so that in a long suite only the failing
-    tests are traced, and all of it runs again with probes on the lines that these ran; but not where they fail in
-    company only, or where probes see nothing of them."""
+async def traced_session(
+    backend: SandboxBackend, request: Request, place: Place, suite: Suite, changed: dict[str, bytes]
+) -> Session:
+    """The suite with line coverage, in a tree with the ``changed`` files.
+
+    Tracing slows code down several times, so that in a long suite only the failing tests are traced, and all of it runs
+    again with probes on the lines that these ran; but not where they fail in company only, or where probes see nothing
+    of them.
+    """
     tracing: dict[str, Any] = {**told(suite), "coverage": True, "hanging": suite.hanging}
     if suite.seconds > LONG_SUITE:
         few = {**tracing, "tests": suite.failing, "paths": _files(suite.failing)}
-        first = await suite_session(backend, request, place, few)
+        first = await suite_session(backend, request, place, few, changed)
         failed = {test.id for test in first.tests if test.outcome in FAILING}
         lines = (
             {path: sorted(map(int, table)) for path, table in first.coverage.lines.items()} if first.coverage else {}
         )
         if lines and failed.issuperset(suite.failing):
-            second = await suite_session(backend, request, place, {**tracing, "lines": lines})
+            second = await suite_session(backend, request, place, {**tracing, "lines": lines}, changed)
             if _covered(second) >= _covered(first):
                 return second
-    return await suite_session(backend, request, place, tracing)
+    return await suite_session(backend, request, place, tracing, changed)
 
 
 def _covered(session: Session) -> set[str]:
@@ -159,10 +168,12 @@ def _essence(output: str) -> str:
     return "; ".join(words[-4:])[-800:] or "it said nothing"
 
 
-async def batch(backend: SandboxBackend, place: Place, request: Request, spec: dict[str, Any]) -> Batched:
-    """Judge the candidates of ``spec``, made by ``batch_spec``."""
+async def batch(
+    backend: SandboxBackend, place: Place, request: Request, spec: dict[str, Any], changed: dict[str, bytes]
+) -> Batched:
+    """Judge the candidates of ``spec``, made by ``batch_spec``, in a tree with the ``changed`` files."""
     wall = request.batch_time + 4 * (spec["cold_limit"] + spec["covering_limit"]) + 30
-    return msgspec.convert(await workspace.run(backend, *place, Task("batch", spec, wall)), Batched)
+    return msgspec.convert(await workspace.run(backend, *place, Task("batch", spec, wall), changed), Batched)
 
 
 def entry(candidate: Candidate) -> dict[str, Any]:
@@ -176,25 +187,30 @@ def entry(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def batch_spec(request: Request, suite: Suite, located: Located, entries: list[dict[str, Any]]) -> dict[str, Any]:
+def batch_spec(
+    request: Request, suite: Suite, located: Located, entries: list[dict[str, Any]], misses: int
+) -> dict[str, Any]:
     """Everything the runner needs. The last group is the union: tests for changes that any of them may see."""
     groups = [unpacked(group) for group in located.groups]
     union = sorted({index for group in groups for index in group})
     for entry in entries:
         entry["group"] = entry["group"] if entry["group"] >= 0 else len(groups)
-    limit = 0.3 + 5 * located.target_seconds
+    limit = 0.2 + 5 * located.target_seconds
     return {
         **told(suite),
         "candidates": entries,
         "targets": located.targets,
         "tests": located.tests,
         "groups": [*groups, union],
+        "hits": [*(unpacked(group) for group in located.hits), list(range(len(located.targets)))],
+        "misses": misses,
+        "hanging": located.hanging,
         "files": located.files,
         "workers": request.workers,
         "limit": limit,
         "cold_limit": limit + 10.0,
         "covering_limit": 1.0 + 3 * suite.seconds_passed,
-        "memory": 1024 * MIB,
+        "memory": CANDIDATE_MEMORY,
         "wall": request.batch_time,
     }
 
@@ -202,4 +218,5 @@ def batch_spec(request: Request, suite: Suite, located: Located, entries: list[d
 def target_time(test: Test, suite: Suite) -> float:
     """Seconds a target may take once it passes: at least what a passing test takes on average, for it failed early."""
     usual = suite.seconds_passed / max(1, suite.passed)
-    return usual if test.outcome == "timeout" else max(test.took, usual)
+    wild = test.outcome == "timeout" or test.message.startswith(("MemoryError", "RecursionError"))
+    return usual if wild else max(test.took, usual)

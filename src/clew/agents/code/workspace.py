@@ -116,6 +116,7 @@ async def run(
             sandbox.put(name, data)
         path = [ROOT if entry == "." else f"{ROOT}/{entry}" for entry in interpreter.path]
         spec = {"task": task.name, "root": ROOT, "path": path, "output": f"{ROOT}/{_OWN}/output.txt", **task.spec}
+        spec["dump"] = f"{ROOT}/{_OWN}/dump.txt"
         sandbox.put(f"{_OWN}/spec.json", json.dumps(spec).encode())
         files = (f"{ROOT}/{_OWN}/spec.json", f"{ROOT}/{_OWN}/result.json")
         argv = (interpreter.executable, "-s", "-B", str(RUNNER / "start.py"), *files)

@@ -14,7 +14,7 @@ from rich.text import Text
 from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.command import group
-from clew.cli.commands.query import search_options, searched
+from clew.cli.commands.query import search_options, searched, tell_vectors
 from clew.cli.failures import FAILED, SUCCESS, printable
 from clew.cli.inputs import parse
 from clew.cli.remembering import here, scope_option
@@ -27,6 +27,7 @@ from clew.core.errors import UsageError
 from clew.gate.ports.context import Put
 from clew.service.context import (
     Document,
+    Embedded,
     GraphAnswer,
     Imported,
     MergeAnswer,
@@ -34,6 +35,7 @@ from clew.service.context import (
     Snapshot,
     scopes,
 )
+from clew.service.embedding import Filled
 from clew.service.settings import read
 
 _EVERY_S = 0.5
@@ -62,7 +64,7 @@ class Statistics(msgspec.Struct, frozen=True):
 
 @group(
     "context",
-    subcommands="add | import | search | get | history | remove | merge | graph | snapshot | diff | rollback | stats …",
+    subcommands="add | import | search | embed | get | history | remove | merge | graph | snapshot | diff | rollback | stats …",
     examples=[
         ("clew context import docs/ --scope project:demo", "remember a folder"),
         ("clew context search 'how is a run resumed?' --scope project:demo", "and find it again"),
@@ -99,7 +101,8 @@ def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], exp
     put = Put(id=id_, text=_said(text), metadata=_metadata(meta), expected=expected)
     with here(session, where, create=True) as scoped:
         document = scoped.add(put)
-    return _answer(session, document, f"{id_} is at version {document.version} in {document.scope}")
+        tell_vectors(session, scoped.embedded)
+    return _answer(session, document, f"{printable(id_)} is at version {document.version} in {document.scope}")
 
 
 @declare(
@@ -131,6 +134,7 @@ def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no
 
     with here(session, where, create=True) as scoped:
         done = scoped.import_files(paths, Options(tags=tags, graph=not no_graph), told)
+    tell_vectors(session, done.embedding)
     for one in done.skipped:
         session.say(f"left out: {printable(one['path'])}: {printable(one['why'])}")
     said = f"{plural(done.documents, 'document')} from {plural(done.files, 'file')} in {done.scope}"
@@ -151,6 +155,38 @@ def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no
 def search(session: Session, text: str | None, **options: Any) -> int:
     """Find documents by meaning and by words; clew query does the same."""
     return searched(session, text, options)
+
+
+@declare(
+    "embed",
+    examples=[("clew context embed", "after another embedding model was declared")],
+    shape=Embedded,
+)
+@scope_option
+@pass_session
+def embed(session: Session, **where: Any) -> int:
+    """Make the vectors that are missing, by the embedding model that the project declares.
+
+    Documents have none by it when the model was changed, or did not answer when they came. What was made stays: a command that
+    was stopped goes on where it was.
+    """
+    last = 0.0
+
+    def told(filled: Filled, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _EVERY_S:
+            last = time.monotonic()
+            session.say(f"{filled.documents:,} of {plural(of, 'document')}")
+
+    with here(session, where) as scoped:
+        done = scoped.embed(told)
+    for one in done.refused:
+        session.say(f"refused: {printable(one['id'])}: {printable(one['why'])}")
+    if session.json:
+        present.emit(session, done)
+    else:
+        tell_vectors(session, done)
+    return SUCCESS
 
 
 @declare("get", examples=[("clew context get note-1 --json", "a document with its metadata")], shape=Document)
@@ -176,7 +212,11 @@ def history(session: Session, id_: str, **where: Any) -> int:
     for one in versions:
         text = "(removed)" if one.deleted else one.text
         table.add_row(
-            str(one.version), str(one.parent_version or "-"), clock(one.at), Text(one.origin), Text(_brief(text))
+            str(one.version),
+            str(one.parent_version or "-"),
+            clock(one.at),
+            Text(printable(one.origin)),
+            Text(_brief(text)),
         )
     return _listed(session, Documents(versions), table)
 
@@ -215,9 +255,9 @@ def merge(session: Session, id_: str, base: int, text: str | None, **where: Any)
     if session.json:
         present.emit(session, merged)
     elif merged.merged:
-        session.say(f"{id_} is merged, at version {merged.version}")
+        session.say(f"{printable(id_)} is merged, at version {merged.version}")
     else:
-        session.write(merged.text + "\n")
+        session.write(printable(merged.text) + "\n")
         session.say(f"{plural(len(merged.conflicts), 'conflict')}; nothing was written")
     return SUCCESS if merged.merged else FAILED
 
@@ -317,11 +357,11 @@ def stats(session: Session, **where: Any) -> int:
     for one in found:
         facts = one["graph"]["facts"]
         values = (one["documents"], one["bytes"], one["embedder"], facts, one["snapshots"])
-        table.add_row(Text(one["scope"]), *(f"{v:,}" if isinstance(v, int) else str(v) for v in values))
+        table.add_row(Text(one["scope"]), *(f"{v:,}" if isinstance(v, int) else Text(printable(v)) for v in values))
     return _listed(session, Statistics(found), table)
 
 
-for _one in (add, import_, search, get, history, remove, merge, graph, snapshot, diff, rollback, stats):
+for _one in (add, import_, search, embed, get, history, remove, merge, graph, snapshot, diff, rollback, stats):
     command.add_command(_one)
 
 
@@ -378,5 +418,5 @@ def _table(*columns: str) -> Table:
 
 
 def _brief(text: str) -> str:
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= 60 else line[:59] + "…"

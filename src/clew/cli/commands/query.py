@@ -9,15 +9,15 @@ from rich.text import Text
 
 from clew.cli import present
 from clew.cli.command import command as declare
-from clew.cli.failures import SUCCESS
+from clew.cli.failures import SUCCESS, printable
 from clew.cli.inputs import parse
 from clew.cli.remembering import here, scope_option
 from clew.cli.session import Session, pass_session
-from clew.cli.terminal import Paper
+from clew.cli.terminal import Paper, plural
 from clew.context.filters import filter_kv
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Fusion, Query, SearchConfig, Strategy
-from clew.service.context import SearchAnswer, SearchHit
+from clew.service.context import Embedded, SearchAnswer, SearchHit
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DEFAULT = SearchConfig()
@@ -93,6 +93,8 @@ def searched(session: Session, text: str | None, options: dict[str, Any]) -> int
     )  # fmt: skip
     with here(session, options) as scoped:
         answer = scoped.search(Query(text=text, filter=_filter(options)), config)
+        if scoped.embedded is not None and (scoped.embedded.why or options["explain"]):
+            tell_vectors(session, scoped.embedded)
     if session.json:
         present.emit(session, answer)
     elif not answer.hits:
@@ -104,6 +106,19 @@ def searched(session: Session, text: str | None, options: dict[str, Any]) -> int
     if options["explain"] and not session.json:
         session.say(msgspec.json.format(msgspec.json.encode(answer.explain), indent=1).decode())
     return SUCCESS
+
+
+def tell_vectors(session: Session, made: Embedded | None) -> None:
+    """What was asked of the project's embedding model, what it cost, and what is missing."""
+    if made is None:
+        return
+    if made.why:
+        session.say(f"by words alone: {printable(made.why)}")
+    lacking = f", {plural(made.missing, 'document')} without" if made.missing else ""
+    unpriced = f" and {plural(made.unpriced, 'request')} of unknown price" if made.unpriced else ""
+    session.say(
+        f"{made.model}: {plural(made.documents, 'vector')} made{lacking}; {made.tokens:,} tokens, ${made.cost}{unpriced}"
+    )
 
 
 def _filter(options: dict[str, Any]) -> dict[str, Any] | None:
@@ -119,11 +134,11 @@ def _filter(options: dict[str, Any]) -> dict[str, Any] | None:
 
 def _line(place: int, hit: SearchHit, *, explain: bool) -> Text:
     told = Text(f"{place:>2}  ", style="dim")
-    told.append(hit.doc_id, style="bold")
+    told.append(printable(hit.doc_id), style="bold")
     told.append(f"   {hit.fused_score:.4f}", style="dim")
     if explain:
         ranks = [f"{name} {getattr(hit, f'{name}_rank')}" for name in ("dense", "sparse", "graph")]
         told.append("   " + ", ".join(one for one in ranks if not one.endswith("None")), style="dim")
-    text = " ".join(hit.text.split())
+    text = printable(" ".join(hit.text.split()))
     told.append("\n    " + (text if len(text) <= 200 else text[:199] + "…"))
     return told

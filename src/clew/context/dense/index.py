@@ -110,7 +110,7 @@ class DenseIndex:
             view = self._view
             try:
                 codes = _coded(view)
-            except (MemoryError, RuntimeError) as error:  # searches stay exact, and slow
+            except Exception as error:  # whatever it is: searches stay exact, and slow
                 self._fault = f"{type(error).__name__}: {error}"
                 codes = view.codes
             with self._lock:

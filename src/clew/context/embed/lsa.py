@@ -8,8 +8,9 @@ Martinsson, J. Tropp, "Finding structure with randomness" (2011), algorithms 4.4
 from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from math import isqrt
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -18,16 +19,23 @@ from numpy.typing import NDArray
 from clew.context.damage import Damaged
 from clew.context.embed.port import Vectors, unit
 
-DIMS = 256
 SAMPLE = 4000
 """Documents that are learned from, spread over the collection."""
 LEAST = 64
 """Documents below which nothing is learned."""
 _WORDS = 12_000
-_ROUNDS = 4
+_ROUNDS = 1
+"""Power iterations. More change no figure of ``bench/retrieval.py``."""
+_ROOTS = 3
+"""Dimensions: so many times the root of the number of documents or words, whichever are fewer. A thousand documents want
+about a hundred: alone, twice as many find as much; beside a list by words, which knows the rare ones, they find less."""
 _REDUCED = 4
-"""A quarter of the words or documents, whichever are fewer: with as many dimensions as words nothing would be learned."""
+"""But a quarter of the words or documents at most: with as many dimensions as words nothing would be learned."""
 _SPARE = 32
+_NOTHING = 1e-9
+"""Share of the strongest: what rounding leaves of a direction that is not there."""
+_CHUNK = 256
+"""Rows of a table that are multiplied at once."""
 _SEED = 20_240_117
 
 Words = Callable[[str], Sequence[str]]
@@ -51,15 +59,13 @@ class Lsa:
             spread.update(one.keys())
         known = sorted((w for w, df in spread.items() if df > 1), key=lambda w: (-spread[w], w))[:_WORDS]
         vocabulary = {word: place for place, word in enumerate(known)}
-        table = np.zeros((len(counted), len(vocabulary)), dtype=np.float32)
-        for row, one in zip(table, counted, strict=True):
-            for word, count in one.items():
-                place = vocabulary.get(word)
-                if place is not None:
-                    row[place] = count
-        weights = _entropy_weights(table)
-        table = unit(np.log1p(table) * weights)
-        return cls(words, vocabulary, _range(table, min(DIMS, min(table.shape) // _REDUCED)) * weights[:, None])
+        counts = _Table.of([{vocabulary[w]: n for w, n in one.items() if w in vocabulary} for one in counted])
+        if not counts.height:
+            return cls(words, {}, np.zeros((0, 0), dtype=np.float32))
+        weights = _entropy_weights(counts, len(known), len(texts))
+        fewer = min(counts.height, len(known))
+        basis = _range(_weighted(counts, weights), len(known), min(_ROOTS * isqrt(fewer), fewer // _REDUCED))
+        return cls(words, vocabulary, basis * weights[:, None])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         vectors = np.zeros((len(texts), self.dims), dtype=np.float32)
@@ -92,23 +98,69 @@ class Lsa:
         return cls(words, {word: place for place, word in enumerate(known)}, basis)
 
 
-def _entropy_weights(counts: Vectors) -> Vectors:
+class _Table(NamedTuple):
+    """Texts × words, without its zeros: of each value its text (ascending) and its word. A text without words has no row."""
+
+    rows: NDArray[np.intp]
+    words: NDArray[np.intp]
+    values: Vectors
+    height: int
+
+    @classmethod
+    def of(cls, counted: Sequence[dict[int, int]]) -> "_Table":
+        held = [one for one in counted if one]
+        sizes = [len(one) for one in held]
+        places = np.fromiter((word for one in held for word in one), dtype=np.intp, count=sum(sizes))
+        counts = np.fromiter((n for one in held for n in one.values()), dtype=np.float32, count=sum(sizes))
+        return cls(np.repeat(np.arange(len(held)), sizes), places, counts, len(held))
+
+    def turned(self) -> "_Table":
+        """Words × texts."""
+        order = np.argsort(self.words, kind="stable")
+        return _Table(self.words[order], self.rows[order], self.values[order], int(self.words.max()) + 1)
+
+    def times(self, dense: Vectors) -> Vectors:
+        product = np.empty((self.height, dense.shape[1]), dtype=np.float32)
+        starts = np.searchsorted(self.rows, np.arange(self.height + 1))
+        for first in range(0, self.height, _CHUNK):
+            bounds = starts[first : first + _CHUNK + 1]
+            held = slice(bounds[0], bounds[-1])
+            parts = dense[self.words[held]] * self.values[held, None]
+            product[first : first + len(bounds) - 1] = np.add.reduceat(parts, bounds[:-1] - bounds[0], axis=0)
+        return product
+
+
+def _entropy_weights(counts: _Table, words: int, texts: int) -> Vectors:
     """Per word: 1 for one that stands in a single document, towards 0 for one that stands evenly in all."""
-    totals = counts.sum(axis=0)
-    shares = counts / np.maximum(totals, 1)
-    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
-    return (1 + (shares * logs).sum(axis=0) / np.log(max(2, len(counts)))).astype(np.float32)
+    shares = counts.values / np.bincount(counts.words, counts.values, words)[counts.words]
+    entropy = np.bincount(counts.words, shares * np.log(shares), words)
+    return (1 + entropy / np.log(max(2, texts))).astype(np.float32)
 
 
-def _range(table: Vectors, dims: int) -> Vectors:
+def _weighted(counts: _Table, weights: Vectors) -> _Table:
+    """Rows of length 1."""
+    values = np.log1p(counts.values) * weights[counts.words]
+    lengths = np.sqrt(np.bincount(counts.rows, values**2, counts.height))
+    values = values / np.where(lengths > 0, lengths, 1)[counts.rows]
+    return counts._replace(values=values.astype(np.float32))
+
+
+def _range(table: _Table, words: int, dims: int) -> Vectors:
     """The ``dims`` strongest right singular vectors (words × dims), each with its largest element positive."""
     if not dims:
-        return np.zeros((table.shape[1], 0), dtype=np.float32)
-    chance = np.random.default_rng(_SEED)
-    found = table @ chance.standard_normal((table.shape[1], min(dims + _SPARE, min(table.shape))), dtype=np.float32)
+        return np.zeros((words, 0), dtype=np.float32)
+    chance, turned = np.random.default_rng(_SEED), table.turned()
+    found = table.times(chance.standard_normal((words, min(dims + _SPARE, table.height, words)), dtype=np.float32))
     for _ in range(_ROUNDS):
-        found = np.linalg.qr(table @ (table.T @ np.linalg.qr(found)[0]))[0]
-    _, _, right = np.linalg.svd(found.T @ table, full_matrices=False)
-    right = right[:dims]
-    signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
-    return np.ascontiguousarray((right * signs[:, None]).T, dtype=np.float32)
+        found = table.times(_left(turned.times(_left(found))))
+    right = _left(turned.times(_left(found)))[:, :dims]
+    signs = np.sign(right[np.abs(right).argmax(axis=0), np.arange(right.shape[1])])
+    return np.ascontiguousarray(right * signs, dtype=np.float32)
+
+
+def _left(tall: Vectors) -> Vectors:
+    """The left singular vectors of a matrix with few columns, the strongest first, by way of its Gram matrix; none of nothing."""
+    exact = tall.astype(np.float64)
+    strengths, turn = np.linalg.eigh(exact.T @ exact)
+    kept = np.flatnonzero(strengths > strengths.max(initial=0) * _NOTHING)[::-1]
+    return np.asarray(exact @ (turn[:, kept] / np.sqrt(strengths[kept])), dtype=np.float32)

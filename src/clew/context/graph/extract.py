@@ -61,10 +61,17 @@ _ACTIVE = {
     "built": "built", "maintained": "maintains", "replaced": "replaced", "hosted": "hosts",
 }  # fmt: skip
 _SMALL = (
-    "The A An This That These Those It He She They We I You If When While But And Or In On At For To Of As By With From Is Are "
-    "Was Not No"
+    "The A An This That These Those It Its He She They We I You His Her Their Our My Your If When While But And Or In On At For "
+    "To Of As By With From Is Are Was Were Not No So Then There Here After Before Since Until During Because Although Though "
+    "Where Who What Why How Which Once Only Also Even Each Every All Some Any Many Most Several Both Either Neither Our One Two "
+    "Three Please See Note Yes Nobody Everybody Whoever Without Within Over Under Between Let Do Did Does Has Have Had Will Can"
 )
 _NO_NAMES = frozenset(_SMALL.split())
+_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
+_MONTHS = "January February March April May June July August September October November December"
+_TIMES = frozenset([name + end for name in f"{_DAYS} {_MONTHS}".split() for end in ("", "s")])
+_ID_WORD = re.compile(r"[^\W_]{3,}")
+_QUOTED = re.compile(r"`([^`\n]{2,80})`")
 
 
 def extract(document: str, text: str, path: str = "") -> tuple[Relation, ...]:
@@ -153,6 +160,9 @@ def _other_code(document: str, text: str) -> Iterator[Relation]:
 
 def _prose(document: str, text: str) -> Iterator[Relation]:
     """Sentences with a verb between two names; and the names that stand within sentences."""
+    known = _words_of(document)
+    for found in _QUOTED.finditer(text):
+        yield _stated(document, "mentions", found[1], 0.5)
     for sentence in _SENTENCE.split(text):
         tokens = sentence.split()[:_TOKENS]
         for start, end in _verbs(tokens):
@@ -164,7 +174,14 @@ def _prose(document: str, text: str) -> Iterator[Relation]:
             yield _stated(right, _ACTIVE[turned[1]], left, 0.7) if turned else _stated(left, verb, right, 0.7)
             yield _stated(document, "mentions", left, 0.5)
             yield _stated(document, "mentions", right, 0.5)
-        yield from _mentions(document, tokens)
+        for name in _named(tokens, known):
+            about = not known.isdisjoint(name.casefold().split())
+            yield _stated(document, "is about" if about else "mentions", name, 0.6 if about else 0.4)
+
+
+def _words_of(document: str) -> frozenset[str]:
+    """What a document's id names: the words of its last part, without a suffix or the number of a piece."""
+    return frozenset(_ID_WORD.findall(PurePosixPath(document.split("#")[0]).stem.casefold()))
 
 
 def _verbs(tokens: list[str]) -> Iterator[tuple[int, int]]:
@@ -220,14 +237,18 @@ def _belongs(tokens: list[str], place: int) -> bool:
     return within or _is_name(tokens[place])
 
 
-def _mentions(document: str, tokens: list[str]) -> Iterator[Relation]:
-    place = 1  # the first word of a sentence is written large, whatever it is
+def _named(tokens: list[str], known: frozenset[str]) -> Iterator[str]:
+    """The names that stand in a sentence.
+
+    The first word of a sentence is written large, whatever it is: it is one with another after it, or where the id has it.
+    """
+    place = 0
     while place < len(tokens):
         name = _name_after(tokens, place) if tokens[place][0].isupper() and _is_name(tokens[place]) else ""
-        if name:
-            yield _stated(document, "mentions", name, 0.4)
-            place += name.count(" ")
-        place += 1
+        alone = " " not in name
+        if name and (place or not alone or name.casefold() in known) and not (alone and name in _TIMES):
+            yield name
+        place += 1 + name.count(" ")
 
 
 def _bare(tokens: list[str]) -> str:

@@ -121,8 +121,8 @@ class Facts:
             self.entities.number(one.subject),
             self.relations.number(one.relation),
             self.entities.number(one.object),
-            -FOREVER if one.valid_from is None else one.valid_from,
-            FOREVER if one.valid_to is None else one.valid_to,
+            -FOREVER if one.valid_from is None else max(-FOREVER, min(one.valid_from, FOREVER)),
+            FOREVER if one.valid_to is None else max(-FOREVER, min(one.valid_to, FOREVER)),
         )
 
     def _append(self, values: dict[str, int], document: int, version: Version, i: int) -> None:
@@ -144,6 +144,10 @@ class Facts:
 
     def of(self, name: str, number: int) -> Iterator[int]:
         """Facts whose ``subject``, ``object`` or ``document`` has this number, in order."""
+        yield from self.places(name, number).tolist()
+
+    def places(self, name: str, number: int) -> NDArray[np.int64]:
+        """As ``of``."""
         if name not in self._by:
             column = self.column(name)
             order = np.argsort(column, kind="stable")
@@ -151,17 +155,20 @@ class Facts:
             self._fresh[name] = {}
         order, keys, _ = self._by[name]
         first, last = np.searchsorted(keys, [number, number + 1])
-        yield from order[first:last].tolist()
-        yield from list(self._fresh[name].get(number, ()))
+        fresh = self._fresh[name].get(number)
+        return np.append(order[first:last], fresh) if fresh else order[first:last]
 
     def holding(self, indexes: Sequence[int], valid_at: int | None, known_at: int | None) -> list[int]:
         """Those that hold at ``valid_at`` (None: any time), as was known at ``known_at`` (None: now); ms since the epoch."""
-        some = np.array(indexes, dtype=np.int64)
+        return self.held(np.array(indexes, dtype=np.int64), valid_at, known_at).tolist()
+
+    def held(self, some: NDArray[np.int64], valid_at: int | None, known_at: int | None) -> NDArray[np.int64]:
+        """As ``holding``."""
         since, until = self._columns["since"][some], self._columns["until"][some]
         keep = until == FOREVER if known_at is None else (since <= known_at) & (known_at < until)
         if valid_at is not None:
             keep &= (self._columns["valid_from"][some] <= valid_at) & (valid_at < self._columns["valid_to"][some])
-        return some[keep].tolist()
+        return some[keep]
 
     # -- files -------------------------------------------------------------------------------------------------
 

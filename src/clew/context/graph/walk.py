@@ -2,22 +2,33 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from itertools import islice
 from math import log2
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from clew.context.graph.facts import Fact, Facts
 
 HOPS = 2
 MOST_HOPS = 6
 _DECAY = 0.5
+SEEDS = 5
+_MOST_FOLLOWED, _MOST_OPENED = 32, 32
+"""Entities and documents of one step that are followed, the most active ones."""
 _LONGEST_NAME = 6
 """Words of an entity's name that a text is searched for."""
 _MOST_EDGES = 2000
 """Facts of one entity that are followed: a hub says little."""
 _MOST_STEPS = 200_000
 _WORDS = re.compile(r"[\w./:@#+-]*\w")
+
+Allowed = Callable[[str], bool]
+_Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Documents and what each of them has."""
+_NOBODY: _Scored = np.empty(0, np.int64), np.empty(0)
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -55,37 +66,94 @@ def named(facts: Facts, text: str) -> list[int]:
     return list(seen)
 
 
-def near(facts: Facts, text: str, k: int, when: When = NOW) -> list[tuple[str, float]]:
-    """Documents whose facts lie near the entities that ``text`` names, best first; every one that ties with the k-th is there.
+def near(
+    facts: Facts, text: str, k: int, when: When = NOW, *, seeds: Sequence[str] = (), allowed: Allowed | None = None
+) -> list[tuple[str, float]]:
+    """Documents that lie near the entities that ``text`` names and near ``seeds``, best first, with all that tie with the k-th.
 
-    Spreading activation (F. Crestani, "Application of spreading activation techniques in information retrieval", 1997): each
-    named entity starts at 1, a fact hands on half of it, by its confidence, and less the more facts its entity has.
+    ``seeds``: documents that are known to say something of it, best first; they are found themselves only where something leads
+    to them. ``allowed``: which documents may be found; what lies behind the others is reached all the same.
+
+    Spreading activation (F. Crestani, "Application of spreading activation techniques in information retrieval", 1997) between
+    entities and the documents that state facts of them. Each named entity starts at 1, as the first seed does, the next ones
+    lower; each step hands on half, by the facts' confidence, and less the more there are to hand on to.
     """
-    if not len(facts):
-        return []
-    active = dict.fromkeys(named(facts, text), 1.0)
-    scores: dict[int, float] = {}
-    used: set[int] = set()
-    seen = set(active)
+    first = [one for name in seeds if (one := facts.documents.numbers.get(name)) is not None]
+    active = _handed_on(facts, first, [1 / (1 + rank) for rank in range(len(first))], when)
+    active |= dict.fromkeys(named(facts, text), 1.0)
+    opened, seen = set(first), set(active)
+    told = [_NOBODY]
     for _ in range(HOPS):
-        reached: dict[int, float] = {}
-        for entity, strength in active.items():
-            edges = _edges(facts, entity, when)
-            share = strength * _DECAY / log2(2 + len(edges))
-            for index, other in edges:
-                given = share * float(facts.column("confidence")[index])
-                if index not in used:
-                    document = int(facts.column("document")[index])
-                    scores[document] = scores.get(document, 0.0) + given
-                    used.add(index)
-                if other not in seen:
-                    reached[other] = reached.get(other, 0.0) + given
-        seen |= reached.keys()
-        active = reached
-    best = sorted(((-score, facts.documents.names[one]) for one, score in scores.items()))
-    if len(best) > k:
-        best = [pair for pair in best if pair[0] <= best[k - 1][0]]
-    return [(name, -score) for score, name in best]
+        reached = _summed(
+            [_stating(facts, entity, strength, when) for entity, strength in _most(active, _MOST_FOLLOWED)]
+        )
+        told.append(reached)
+        fresh = list(islice((one for one in _strongest(reached) if one[0] not in opened), _MOST_OPENED))
+        opened.update(document for document, _ in fresh)
+        found = _handed_on(facts, [document for document, _ in fresh], [strength for _, strength in fresh], when)
+        active = {entity: strength for entity, strength in found.items() if entity not in seen}
+        seen |= active.keys()
+    return _best(facts, _summed(told), k, allowed)
+
+
+def _best(facts: Facts, scored: _Scored, k: int, allowed: Allowed | None) -> list[tuple[str, float]]:
+    best: list[tuple[float, str]] = []
+    for document, score in _strongest(scored):
+        if len(best) >= k and score < -best[-1][0]:
+            break
+        name = facts.documents.names[document]
+        if allowed is None or allowed(name):
+            best.append((-score, name))
+    return [(name, -score) for score, name in sorted(best)]
+
+
+def _strongest(scored: _Scored) -> list[tuple[int, float]]:
+    order = np.lexsort((scored[0], -scored[1]))
+    documents: list[int] = scored[0][order].tolist()
+    scores: list[float] = scored[1][order].tolist()
+    return list(zip(documents, scores, strict=True))
+
+
+def _summed(parts: Sequence[_Scored]) -> _Scored:
+    """Each document once, with the sum of its shares."""
+    documents, inverse = np.unique(np.concatenate([_NOBODY[0], *(part[0] for part in parts)]), return_inverse=True)
+    shares = np.concatenate([_NOBODY[1], *(part[1] for part in parts)])
+    return documents, np.bincount(inverse, shares, len(documents)).astype(np.float64)
+
+
+def _most(active: dict[int, float], count: int) -> list[tuple[int, float]]:
+    return sorted(active.items(), key=lambda pair: (-pair[1], pair[0]))[:count]
+
+
+def _stating(facts: Facts, entity: int, strength: float, when: When) -> _Scored:
+    """Documents that state a fact of the entity, and what it hands on to each: by the surest fact."""
+    both = [
+        facts.held(facts.places(end, entity), when.valid_at, when.known_at)[:_MOST_EDGES]
+        for end in ("subject", "object")
+    ]
+    found = np.concatenate(both)
+    documents, inverse = np.unique(facts.column("document")[found].astype(np.int64), return_inverse=True)
+    surest = np.zeros(len(documents))
+    np.maximum.at(surest, inverse, facts.column("confidence")[found])
+    return documents, surest * (strength * _DECAY / log2(2 + len(documents)))
+
+
+def _handed_on(facts: Facts, documents: Sequence[int], strengths: Sequence[float], when: When) -> dict[int, float]:
+    """What documents hand on to the entities of which they state facts."""
+    subjects, objects, confidences = facts.column("subject"), facts.column("object"), facts.column("confidence")
+    entities: dict[int, float] = {}
+    for document, strength in zip(documents, strengths, strict=True):
+        found = facts.held(facts.places("document", document), when.valid_at, when.known_at)[:_MOST_EDGES]
+        held: dict[int, float] = {}
+        for subject, object_, confidence in zip(
+            subjects[found].tolist(), objects[found].tolist(), confidences[found].tolist(), strict=True
+        ):
+            held[subject] = max(held.get(subject, 0.0), confidence)
+            held[object_] = max(held.get(object_, 0.0), confidence)
+        share = strength * _DECAY / log2(2 + len(held))
+        for entity, confidence in held.items():
+            entities[entity] = entities.get(entity, 0.0) + share * confidence
+    return entities
 
 
 def paths(
@@ -122,16 +190,16 @@ def around(facts: Facts, entity: str, when: When = NOW) -> list[Fact]:
 
 def _edges(facts: Facts, entity: int, when: When) -> list[tuple[int, int]]:
     """Facts of an entity, in both directions, with the entity at their other end."""
-    both = [*_some(facts.of("subject", entity)), *_some(facts.of("object", entity))]
     subject, object_ = facts.column("subject"), facts.column("object")
+    found = [
+        index
+        for end in ("subject", "object")
+        for index in facts.holding(list(facts.of(end, entity)), when.valid_at, when.known_at)[:_MOST_EDGES]
+    ]
     return [
         (index, int(object_[index]) if subject[index] == entity else int(subject[index]))
-        for index in dict.fromkeys(facts.holding(both, when.valid_at, when.known_at))
+        for index in dict.fromkeys(found)
     ]
-
-
-def _some(indexes: Iterator[int]) -> list[int]:
-    return [index for _, index in zip(range(_MOST_EDGES), indexes, strict=False)]
 
 
 def _path(facts: Facts, entities: tuple[int, ...], walked: tuple[int, ...]) -> Path:

@@ -51,17 +51,22 @@ Told = Callable[[Report, str], None]
 def found(paths: Sequence[Path]) -> list[tuple[str, Path]]:
     """Every file that is to be read, with the name that its documents have: relative to the folder that was given, or its own.
 
-    Links are not followed. Raises UsageError for a path that is not there.
+    Links are not followed. Raises UsageError for a path that is not there, and for two files of one name.
     """
     files: dict[str, Path] = {}
     for given in paths:
         if given.is_dir():
-            for path in _walked(given):
-                files.setdefault(path.relative_to(given).as_posix(), path)
+            named = [(path.relative_to(given).as_posix(), path) for path in _walked(given)]
         elif given.is_file():
-            files.setdefault(given.name, given)
+            named = [(given.name, given)]
         else:
             raise UsageError(f"there is no file or folder {str(given)!r}")
+        for name, path in named:
+            if not files.setdefault(name, path).samefile(path):
+                raise UsageError(
+                    f"{str(files[name])!r} and {str(path)!r} would both be {name!r}",
+                    hint="import the folder that both are in, or each into a scope of its own",
+                )
     return sorted(files.items())
 
 
@@ -73,7 +78,7 @@ def bring_in(collection: Collection, files: Sequence[tuple[str, Path]], options:
             changes = _changes(collection, name, path, options)
         except (Unreadable, OSError) as error:
             why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            report.skipped.append({"path": name, "why": why})
+            report.skipped.append({"path": name.encode(errors="backslashreplace").decode(), "why": why})
             changes = []
         else:
             report.files += 1
@@ -113,23 +118,27 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _document(line: bytes, where: str, options: Options) -> Put:
+    if len(line) >= _MOST_LINE and not line.endswith(b"\n"):
+        raise UsageError(f"{where}: the line is longer than {_MOST_LINE:,} bytes", hint="split the document")
     try:
         given = msgspec.json.decode(line, type=_Line)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"{where}: {error}", hint='a line is {"id": …, "text": …, "metadata": {…}}') from None
+    try:
+        vector = struct.pack(f"<{len(given.vector)}f", *given.vector)
+    except OverflowError:
+        raise UsageError(f"{where}: a number of the vector is too large for float32") from None
     relations = given.relations or (extract(given.id, given.text) if options.graph else ())
     return Put(
-        id=given.id, text=given.text, metadata=_tagged(given.metadata, options), vector=_packed(given.vector),
+        id=given.id, text=given.text, metadata=_tagged(given.metadata, options), vector=vector,
         embedder=given.embedder, relations=relations, origin=options.origin,
     )  # fmt: skip
 
 
-def _packed(numbers: list[float]) -> bytes:
-    return struct.pack(f"<{len(numbers)}f", *numbers)
-
-
 def _changes(collection: Collection, name: str, path: Path, options: Options) -> list[Change]:
     """What makes the collection's documents those of the file; none: they are."""
+    if any("\ud800" <= one <= "\udfff" for one in name):
+        raise Unreadable("its name is no UTF-8 text")
     size = path.stat().st_size
     if size > LARGEST:
         raise Unreadable(f"{size:,} bytes; {LARGEST:,} at most are read")

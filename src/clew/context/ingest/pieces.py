@@ -10,6 +10,8 @@ from clew.context import tokens
 
 MOST = 400
 """Tokens of a piece."""
+_WINDOW = 16 * MOST
+"""Characters of a line that are looked at for the next piece of it."""
 
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.{1,300}?)[ \t#]*$")
 _FENCE = re.compile(r"^[ \t]{0,3}(```|~~~)")
@@ -107,12 +109,12 @@ def _packed(text: str, title: str, line: int) -> Iterator[Piece]:
 
 
 def _paragraphs(text: str, line: int) -> Iterator[tuple[str, int]]:
-    place = 0
+    place, first = 0, line
     for end in (*(found.start() for found in _BLANK.finditer(text)), len(text)):
         paragraph = text[place:end].strip("\n")
         if paragraph.strip():
-            first = line + text.count("\n", 0, place) + _leading(text[place:end])
-            yield from _bounded(paragraph, first)
+            yield from _bounded(paragraph, first + _leading(text[place:end]))
+        first += text.count("\n", place, end)
         place = end
 
 
@@ -127,9 +129,9 @@ def _bounded(paragraph: str, line: int) -> Iterator[tuple[str, int]]:
     kept: list[str] = []
     room, first = MOST, line
     for number, one in enumerate(paragraph.split("\n"), line):
-        rest = one
-        while rest:
-            fits = tokens.cut(rest, MOST) or rest[:MOST]
+        at = 0
+        while at < len(one):
+            fits = tokens.cut(one[at : at + _WINDOW], MOST) or one[at : at + MOST]
             if kept and tokens.count(fits) + 1 > room:
                 yield "\n".join(kept), first
                 kept, room = [], MOST
@@ -137,8 +139,8 @@ def _bounded(paragraph: str, line: int) -> Iterator[tuple[str, int]]:
                 first = number
             kept.append(fits)
             room -= tokens.count(fits) + 1
-            rest = rest[len(fits) :]
-            if not rest.strip():
+            at += len(fits)
+            if not one[at : at + _WINDOW].strip() and not one[at:].strip():
                 break
     if kept:
         yield "\n".join(kept), first

@@ -1,11 +1,11 @@
 """One reader per kind of file: bytes -> pieces."""
 
 import csv
+import html
 import io
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,6 +24,14 @@ _BLOCKS = frozenset(
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN = frozenset(["script", "style", "noscript", "template", "svg", "head", "nav"])
+_TAG = re.compile(
+    r"<(?:!--.*?-->|(?!!--)[!?][^>]*+>|(?P<ends>/?)(?P<name>[a-zA-Z][^\s/>]*+)(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>)",
+    re.DOTALL,
+)
+_TAIL = re.compile(r"<[!?/a-zA-Z]")
+"""What begins like a tag."""
+_RAW = {name: re.compile(f"</{name}\\b", re.IGNORECASE) for name in ("script", "style")}
+"""What is no markup up to its end."""
 
 
 class Unreadable(UsageError):
@@ -50,38 +58,55 @@ def read(name: str, data: bytes) -> list[Piece]:
     return list(_READERS[kind or "text"](text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
-class _Text(HTMLParser):
-    """What a page says, with its headings as Markdown has them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hidden += tag in _HIDDEN
-        if tag in _HEADINGS:
-            self.parts.append("\n\n" + "#" * _HEADINGS[tag] + " ")
-        elif tag in _BLOCKS:
-            self.parts.append("\n\n" if tag != "br" else "\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden = max(0, self.hidden - (tag in _HIDDEN))
-        if tag in _HEADINGS or tag in _BLOCKS:
-            self.parts.append("\n\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
 def _html(text: str) -> Iterator[Piece]:
-    parser = _Text()
-    parser.feed(text)
-    parser.close()
-    told = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(parser.parts))
+    """What a page says, with its headings as Markdown has them."""
+    parts: list[str] = []
+    hidden = 0
+    for data, tag, ends in _tags(text):
+        if not hidden:
+            parts.append(re.sub(r"\s+", " ", _unescaped(data)))
+        if tag in _HIDDEN:
+            hidden = max(0, hidden - 1) if ends else hidden + 1
+        elif tag in _HEADINGS:
+            parts.append("\n\n" if ends else "\n\n" + "#" * _HEADINGS[tag] + " ")
+        elif tag in _BLOCKS:
+            parts.append("\n" if tag == "br" else "\n\n")
+    told = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(parts))
     for piece in pieces.markdown(re.sub(r"\n{3,}", "\n\n", told).strip()):
         yield Piece(piece.text, piece.title)
+
+
+def _tags(text: str) -> Iterator[tuple[str, str, bool]]:
+    """``(what stands before it, its name, whether it ends something)`` of each tag; of the end, without a name.
+
+    In time that is linear whatever the page is: where a tag, a comment or a script has no end, the page ends.
+    """
+    start = at = 0
+    while (at := text.find("<", at)) >= 0:
+        found = _TAG.match(text, at)
+        if found is None:
+            end = _TAIL.match(text, at)
+            if end is None:
+                at += 1  # "a < b"
+                continue
+            yield text[start:at], "", False
+            return
+        name = (found["name"] or "").lower()
+        yield text[start:at], name, bool(found["ends"])
+        start = at = found.end()
+        if name in _RAW and not found["ends"]:
+            closing = _RAW[name].search(text, at)
+            if closing is None:
+                return
+            start = at = closing.start()
+    yield text[start:], "", False
+
+
+def _unescaped(data: str) -> str:
+    try:
+        return html.unescape(data)
+    except ValueError:  # a number of thousands of digits
+        return data
 
 
 def _csv(text: str) -> Iterator[Piece]:

@@ -99,9 +99,9 @@ class JsonlLog:
         with self._current() as places:
             return places.size
 
-    def history(self, id: str) -> list[Version]:  # noqa: A002
+    def history(self, id: str, origin: str | None = None) -> list[Version]:  # noqa: A002
         with self._current() as places:
-            return self._versions(places.chain(id))
+            return [one for one in self._versions(places.chain(id)) if origin in (None, one.origin)]
 
     def as_of(self, n: int, id: str) -> Version | None:  # noqa: A002
         with self._at(n) as places:

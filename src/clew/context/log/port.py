@@ -118,8 +118,8 @@ class Log(Protocol):
         """Bytes of the live documents, as ``Bounds.max_size`` counts them."""
         ...
 
-    def history(self, id: str) -> list[Version]:  # noqa: A002
-        """The document's versions, removals included, oldest first; without those that were compacted away."""
+    def history(self, id: str, origin: str | None = None) -> list[Version]:  # noqa: A002
+        """The document's versions (of one ``origin``), removals included, oldest first; without those that were compacted away."""
         ...
 
     def as_of(self, n: int, id: str) -> Version | None:  # noqa: A002

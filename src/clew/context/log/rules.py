@@ -17,6 +17,7 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 _metadata = msgspec.json.Decoder(dict[str, Any])
 _relations = msgspec.json.Decoder(tuple[Relation, ...])
 T = TypeVar("T")
+_LATEST = 2**62
 
 
 class Standing(NamedTuple):
@@ -206,6 +207,9 @@ def _document(change: Put, bounds: Bounds) -> Ready:
     relations, _ = _json(change.relations, _relations, what + "relations")
     if not all(0 <= relation.confidence <= 1 for relation in change.relations):
         raise UsageError(f"{what}the confidence of a relation is a number from 0 to 1")
+    times = [time for one in change.relations for time in (one.valid_from, one.valid_to) if time is not None]
+    if any(abs(time) > _LATEST for time in times):
+        raise UsageError(f"{what}the times of a relation are milliseconds since 1970, and none is beyond ±2**62")
     size = len(change.vector) + len(change.id.encode()) + len(metadata) + len(relations)
     for name, value in (("text", change.text), ("embedder", change.embedder), ("origin", change.origin)):
         size += len(_text(value, what + name))

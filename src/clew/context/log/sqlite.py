@@ -105,8 +105,8 @@ class SqliteLog:
     def size(self) -> int:
         return self._rows("SELECT size FROM totals")[0][0]
 
-    def history(self, id: str) -> list[Version]:  # noqa: A002
-        return self._versions(_SELECT + "WHERE d.id = ? ORDER BY d.n", id)
+    def history(self, id: str, origin: str | None = None) -> list[Version]:  # noqa: A002
+        return self._versions(_SELECT + "WHERE d.id = ?1 AND (?2 IS NULL OR d.origin = ?2) ORDER BY d.n", id, origin)
 
     def as_of(self, n: int, id: str) -> Version | None:  # noqa: A002
         found = _first(self._versions(_SELECT + "WHERE d.id = ? AND d.n <= ? ORDER BY d.n DESC LIMIT 1", id, n))

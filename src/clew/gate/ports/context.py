@@ -81,7 +81,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     filter: dict[str, Any] | None = None
 
 
-class SearchConfig(msgspec.Struct, frozen=True, kw_only=True):
+class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How it is looked for. ``rerank_factor``: candidates of each list per result wanted."""
 
     k: int = 10

@@ -133,7 +133,7 @@ class Store(Section):
     backend: Backend = "sqlite"
     """``file`` is JSON lines."""
     path: FilledText | None = None
-    """File, relative to the state directory."""
+    """Folder, relative to the state directory (default ``context``)."""
     credential: DottedName | None = None
     """Credential with the address of a server."""
     retention: Retention | None = None
@@ -192,8 +192,21 @@ class Conversation(Section):
     """Turns after which the older ones are summarised (default 20)."""
 
 
+class Embedding(Section):
+    """What makes the vectors of documents and queries: a provider's ``model``, or a model in a ``folder``."""
+
+    model: ModelRef | None = None
+    """``provider/name``; of no logical model, since vectors of two models cannot be compared."""
+    folder: FilledText | None = None
+    """Folder of a local model, relative to the project (tokenizer.json, model.safetensors)."""
+    dimensions: Annotated[int, Bound(least=1, most=65_536)] | None = None
+    """Length of the vectors, where the model can make shorter ones."""
+    batch: Annotated[int, Bound(least=1, most=2048)] | None = None
+    """Texts that are sent together (default 64)."""
+
+
 class Memory(Section):
-    """Stores per scope, context profiles, search and conversation memory."""
+    """Stores per scope, context profiles, search, embedding and conversation memory."""
 
     global_store: Store | None = None
     """Documents of every project."""
@@ -207,5 +220,7 @@ class Memory(Section):
     """What nodes name as their ``context``."""
     search: Search | None = None
     """Defaults of search."""
+    embedding: Embedding | None = None
+    """What makes the vectors; without it, an embedder that learns from the documents themselves, offline."""
     conversation: Conversation | None = None
     """Conversation memory."""

@@ -9,11 +9,13 @@ Never here: retries, fallback, health, price (the gateway's), or an import of a 
 import gc
 from functools import partial
 from importlib import import_module
+from typing import Any
 
 from clew.core.errors import Failure
+from clew.gate.ports.embedding import EmbeddingClient
 from clew.gate.ports.model import ModelClient
 from clew.gate.ports.secrets import Secrets
-from clew.models.adapters.client import AdapterClient, Connection
+from clew.models.adapters.client import AdapterClient, AdapterEmbedder
 from clew.models.catalog import Provider, ProviderType
 
 ADAPTERS: dict[ProviderType, tuple[str, str]] = {
@@ -26,6 +28,11 @@ ADAPTERS: dict[ProviderType, tuple[str, str]] = {
 }
 """Provider type -> ``module:function`` that connects to it, and the extra that brings its library."""
 
+EMBEDDERS: dict[ProviderType, tuple[str, str]] = dict.fromkeys(
+    ("openai", "azure", "ollama", "openai_compatible", "gemini"), ("clew.models.adapters.embedding:connect", "models")
+)
+"""The same for embeddings; Anthropic has none."""
+
 
 def client_of(provider: Provider, secrets: Secrets) -> ModelClient:
     """The client of one provider. Cheap: libraries are loaded by the first request, which raises Failure(``no_adapter``)
@@ -33,11 +40,21 @@ def client_of(provider: Provider, secrets: Secrets) -> ModelClient:
     if provider.type == "offline":
         offline: type[ModelClient] = import_module("clew.models.offline").OfflineClient
         return offline()
-    return AdapterClient(provider, secrets, partial(_connect, provider))
+    return AdapterClient(provider, secrets, partial(_connect, provider, ADAPTERS))
 
 
-def _connect(provider: Provider) -> Connection:
-    where, extra = ADAPTERS[provider.type]
+def embedder_of(provider: Provider, secrets: Secrets) -> EmbeddingClient:
+    """The client of one provider's embedding models, as cheap; ``no_adapter`` also for a provider that has none."""
+    if provider.type == "offline":
+        offline: type[EmbeddingClient] = import_module("clew.models.offline.embedding").OfflineEmbedder
+        return offline()
+    return AdapterEmbedder(provider, secrets, partial(_connect, provider, EMBEDDERS))
+
+
+def _connect(provider: Provider, table: dict[ProviderType, tuple[str, str]]) -> Any:
+    if provider.type not in table:
+        raise Failure(f"provider {provider.id}: {provider.type} has no embeddings", code="no_adapter")
+    where, extra = table[provider.type]
     module, _, name = where.partition(":")
     try:
         found = import_module(module)

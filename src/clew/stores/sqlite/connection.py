@@ -37,7 +37,8 @@ def create_file(path: Path) -> None:
     """Make the directory and an empty file that only the user can read, unless it is there. Raises JournalError."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.mknod(path, stat.S_IFREG | 0o600)  # not opened: closing it would drop the locks that SQLite has on it in this process
+        # not opened: closing it would drop the locks that SQLite has on it in this process
+        os.mknod(path, stat.S_IFREG | 0o600)
     except FileExistsError:
         pass
     except OSError as error:

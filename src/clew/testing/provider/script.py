@@ -11,7 +11,7 @@ import msgspec
 
 from clew.gate.ports.model import Finish, Usage
 
-Api = Literal["chat", "responses", "anthropic", "gemini"]
+Api = Literal["chat", "responses", "anthropic", "gemini", "embeddings", "gemini_embeddings"]
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -28,6 +28,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     What is said: ``reasoning``, then ``text`` (``refusal``: the text is one), then ``calls``; ``finish`` follows from these
     unless given; ``model`` is the one asked for unless given. ``chunk``: characters in one piece of a stream.
 
+    Of embeddings: ``vectors``, in the order of the texts (else made from their words, of the ``dimensions`` asked for, or 8);
+    ``shuffled``: they stand in the answer the other way round, with their places.
+
     How it breaks: ``status`` not 200 (an error body in the provider's form), ``body`` (sent as it is, or as JSON, in place of
     an answer), ``hang`` (nothing is sent until ``release``), ``reset`` (the connection is torn down), ``cut`` (only so many
     events of a stream, bytes of a plain answer, and then a proper end - or with ``reset`` none), ``stream_error`` (an
@@ -41,6 +44,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finish: Finish | None = None
     usage: Usage = Usage(input_tokens=10, output_tokens=5)
     model: str = ""
+    vectors: tuple[tuple[float, ...], ...] = ()
+    shuffled: bool = False
     chunk: int = 8
     status: int = 200
     headers: dict[str, str] = {}
@@ -83,7 +88,7 @@ class Seen:
     def model(self, step: Step) -> str:
         if step.model:
             return step.model
-        if self.api == "gemini":
+        if self.api in ("gemini", "gemini_embeddings"):
             return self.path.rpartition("/")[2].partition(":")[0]
         return str(self.asks("model"))
 

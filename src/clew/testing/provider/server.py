@@ -14,7 +14,9 @@ from typing import Any, Self
 import msgspec
 
 import clew.testing.provider.anthropic as anthropic
+import clew.testing.provider.embeddings as embeddings
 import clew.testing.provider.gemini as gemini
+import clew.testing.provider.gemini_embeddings as gemini_embeddings
 import clew.testing.provider.openai_chat as openai_chat
 import clew.testing.provider.openai_responses as openai_responses
 from clew.testing.provider.script import Api, Script, Seen, Step, over
@@ -24,6 +26,8 @@ WIRES: dict[Api, ModuleType] = {
     "responses": openai_responses,
     "anthropic": anthropic,
     "gemini": gemini,
+    "embeddings": embeddings,
+    "gemini_embeddings": gemini_embeddings,
 }
 ENDINGS: dict[str, Api] = {
     "/chat/completions": "chat",
@@ -31,6 +35,8 @@ ENDINGS: dict[str, Api] = {
     "/messages": "anthropic",
     ":generateContent": "gemini",
     ":streamGenerateContent": "gemini",
+    "/embeddings": "embeddings",
+    ":batchEmbedContents": "gemini_embeddings",
 }
 """How a path ends -> the protocol that is spoken there. What stands before (``/v1``, a deployment) does not matter."""
 

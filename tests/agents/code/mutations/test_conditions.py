@@ -29,3 +29,12 @@ def test_every_variant_parses_differs_and_has_a_prior(variants, code):
     for variant, prior in variants(conditions.mutate, code).items():
         assert 0 < prior <= 1
         ast.parse(variant)
+
+
+def test_not_is_missing_before_a_part_or_a_result(variants):
+    code = "def f(a, b):\n    return a.x() and b\n"
+    made = variants(conditions.mutate, code)
+    assert code.replace("and b", "and not b") in made
+    assert code.replace("a.x() and b", "not (a.x() and b)") in made
+    code = "def __ne__(self, other):\n    return self.__eq__(other)\n"
+    assert variants(conditions.mutate, code)[code.replace("self.__eq__", "not self.__eq__")] > 0.2

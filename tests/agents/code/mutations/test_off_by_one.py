@@ -27,3 +27,11 @@ def test_every_variant_parses_differs_and_has_a_prior(variants, code):
     for variant, prior in variants(off_by_one.mutate, code).items():
         assert 0 < prior <= 1
         ast.parse(variant)
+
+
+def test_yes_or_no_is_seldom_counted_with_and_nothing_is_added_and_taken_off_at_once(variants):
+    asked, other = "def is_open(a):\n    return look(a)\n", "def fetch(a):\n    return look(a)\n"
+    less = variants(off_by_one.mutate, asked)[asked.replace("look(a)", "look(a) + 1")]
+    assert less < variants(off_by_one.mutate, other)[other.replace("look(a)", "look(a) + 1")] / 2
+    code = "def f(a):\n    return a + 1\n"
+    assert code.replace("a + 1", "a + 1 - 1") not in variants(off_by_one.mutate, code)

@@ -27,3 +27,15 @@ def test_every_variant_parses_differs_and_has_a_prior(variants, code):
     for variant, prior in variants(slices.mutate, code).items():
         assert 0 < prior <= 1
         ast.parse(variant)
+
+
+def test_an_entry_that_is_not_there_yet(variants):
+    code = "def f(table, key):\n    table[key] += 1\n"
+    assert code.replace("table[key] += 1", "table[key] = table.get(key, 0) + 1") in variants(slices.mutate, code)
+    code = "def f(table, key):\n    table[key].append(1)\n"
+    assert code.replace("table[key]", "table.setdefault(key, [])") in variants(slices.mutate, code)
+
+
+def test_the_first_is_taken_off(variants):
+    code = "def f(queue):\n    return queue[0]\n"
+    assert code.replace("queue[0]", "queue.pop(0)") in variants(slices.mutate, code)

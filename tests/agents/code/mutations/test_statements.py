@@ -29,3 +29,21 @@ def test_every_variant_parses_differs_and_has_a_prior(variants, code):
     for variant, prior in variants(statements.mutate, code).items():
         assert 0 < prior <= 1
         ast.parse(variant)
+
+
+def test_jumps_are_mistaken_for_one_another(variants):
+    code = "def f(xs):\n    for x in xs:\n        if x:\n            pass\n    return 1\n"
+    made = variants(statements.mutate, code)
+    for jump in ("break", "continue", "return"):
+        assert code.replace("pass", jump) in made
+    assert code.replace("pass", "break") in variants(statements.mutate, code.replace("pass", "continue"))
+
+
+def test_what_brings_a_loop_to_its_end(variants):
+    code = "def f(node, queue):\n    while node and len(queue):\n        use(node.value)\n    return node.following\n"
+    made = variants(statements.mutate, code)
+    for step in ("node = node.following", "queue.pop()", "queue.pop(0)", "queue = queue[1:]"):
+        assert code.replace("        use(node.value)", f"        use(node.value)\n        {step}") in made
+    code = "def f(self):\n    while self.items:\n        self.use()\n"
+    for step in ("self.items.pop()", "self.items.pop(0)"):
+        assert code + f"        {step}\n" in variants(statements.mutate, code)

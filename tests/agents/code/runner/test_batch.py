@@ -46,6 +46,9 @@ def verdicts(backend, repo, python):
             "targets": ["test_a.py::test_target"],
             "tests": ["test_a.py::test_target", "test_a.py::test_zero", "test_a.py::test_other"],
             "groups": [[1], [2]],
+            "hits": [[0], [0]],
+            "misses": 1,
+            "hanging": 0,
             "files": ["test_a.py"],
             "workers": 2,
             "limit": 0.4,
@@ -57,7 +60,7 @@ def verdicts(backend, repo, python):
         }
         top = repo({NAME: CODE, "test_a.py": TESTS, **(files or {})})
         result = await run(backend, top, Interpreter(python, "3", (), (".",)), Task("batch", spec, 60))
-        return result["verdicts"]
+        return (result["verdicts"], result["repaired"]) if more.get("misses") else result["verdicts"]
 
     return judge
 
@@ -111,3 +114,42 @@ async def test_a_function_that_is_not_alive_is_judged_cold(verdicts):
 
 async def test_what_time_does_not_allow_is_left_open(verdicts):
     assert await verdicts(edit("n + FACTOR", "n * 2", DOUBLE), wall=0.0) == [None]
+
+
+SEVERAL = """\
+import pytest
+from code_under_test import double, other
+
+@pytest.fixture(scope="module")
+def numbers():
+    return [3, 4]
+
+def test_target(numbers): assert double(numbers[0]) == 6
+def test_too(numbers): assert double(numbers[1]) == 8
+def test_else(): assert other(2) == 3
+def test_other(): assert double(1) == 2
+def test_never():
+    while double(5) != 10: pass
+"""
+
+
+async def test_a_part_of_the_targets_is_repaired(verdicts):
+    """Targets by name: 0 and 1 see ``double`` only, 2 sees ``other`` only, 3 is a passing test, 4 hangs."""
+    names = ["test_a.py::test_target", "test_a.py::test_too", "test_a.py::test_else", "test_a.py::test_never"]
+    told, repaired = await verdicts(
+        edit("n + FACTOR", "n * 2", DOUBLE),
+        edit("n + FACTOR", "n + 3 if n == 3 else n * FACTOR", DOUBLE),
+        edit("n + FACTOR", "n + n - 0 if n > 2 and n < 5 else n + FACTOR", DOUBLE),
+        edit("return n\n", "return n + 1\n", [6, "other"], 1),
+        edit("return n\n", "return n - 1\n", [6, "other"], 1),
+        edit("FACTOR = 1", "FACTOR = 3", None, 2),
+        files={"test_a.py": SEVERAL},
+        targets=names,
+        tests=["test_a.py::test_other"],
+        groups=[[0], [], [0]],
+        hits=[[0, 1, 3], [2], [0, 1, 2, 3]],
+        misses=3,
+        hanging=1,
+    )
+    assert told == ["partial", "regressed", "partial", "partial", "killed", "regressed"]
+    assert repaired == {"0": [0, 1, 3], "2": [0, 1], "3": [2]}

@@ -5,7 +5,7 @@ import pytest
 from clew.agents.code.interpreter import Interpreter
 from clew.agents.code.workspace import Task, run
 
-SPEC = {"test_limit": 1.5, "hung_limit": 0.3, "wall": 60.0}
+SPEC = {"test_limit": 1.5, "hung_limit": 0.3, "wall": 60.0, "memory": 512 << 20}
 
 
 @pytest.fixture
@@ -122,3 +122,51 @@ async def test_the_place_of_a_failure(session):
         }
     )
     assert result["tests"][0]["frames"] == [["code.py", 5], ["code.py", 2]]
+
+
+async def test_what_a_shared_fixture_runs_belongs_to_every_test_that_uses_it(session):
+    files = {
+        "code.py": "",
+        "made.py": "def make():\n    return 3\n",
+        "conftest.py": "import pytest, made\n@pytest.fixture(scope='session')\ndef three(): return made.make()\n",
+        "test_a.py": "def test_good(three): pass\ndef test_bad(three): assert three == 4\ndef test_else(): assert 0\n",
+    }
+    result = await session(files, coverage=True)
+    names = {test["id"].split("::")[1]: number for number, test in enumerate(result["tests"])}
+    table = result["coverage"]
+    assert table["groups"][table["lines"]["made.py"]["2"]] == [[names["test_bad"]], [names["test_good"]]]
+
+
+async def test_too_much_memory_is_a_failure_of_the_test_and_no_more(session):
+    code = "def fill():\n    items = [0]\n    while True:\n        items = items + items\n"
+    tests = "from fill import fill\ndef test_full(): fill()\ndef test_after(): assert len([0] * 2**20)\n"
+    result = await session({"fill.py": code, "test_a.py": tests}, test_limit=20.0, memory=200 << 20)
+    assert outcomes(result) == {"test_full": "failed", "test_after": "passed"}
+    assert result["tests"][0]["message"].startswith("MemoryError")
+    assert result["tests"][0]["frames"][-1] == ["fill.py", 4]
+
+
+async def test_where_a_test_stands_that_has_to_be_killed(session):
+    """One swallows the interruption; one never returns from C code, so that only the fault handler sees it."""
+    files = {
+        "stuck.py": """\
+            import itertools
+            def swallows():
+                while True:
+                    try:
+                        pass
+                    except BaseException:
+                        pass
+            def counts():
+                return sum(itertools.count())
+            """,
+        "test_a.py": "import stuck\ndef test_one(): stuck.swallows()\ndef test_two(): stuck.counts()\n",
+    }
+    hanging = ["test_a.py::test_one", "test_a.py::test_two"]
+    result = await session(files, coverage=True, hanging=hanging)
+    assert outcomes(result) == {"test_one": "timeout", "test_two": "timeout"}
+    one, two = (test["frames"][-1] for test in result["tests"])
+    assert one[0] == "stuck.py"
+    assert one[1] in range(3, 8)
+    assert two == ["stuck.py", 9]
+    assert {"3", "9"} <= set(result["coverage"]["lines"]["stuck.py"])

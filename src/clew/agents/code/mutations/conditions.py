@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from clew.agents.code.context import Context
-from clew.agents.code.kinds import NUMBER, SEQUENCE, SET, TEXT
+from clew.agents.code.kinds import NUMBER, SEQUENCE, SET, TEXT, TRUTH
 from clew.agents.code.source import Mutation
 
 FAMILY = "condition"
@@ -45,6 +45,20 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
             yield from _filters(node, context)
     yield from _truths(statement, context)
+    yield from _turned(statement, context)
+
+
+def _turned(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
+    """``not`` that is missing before a returned value or before a part of ``and`` and ``or``."""
+    source = context.source
+    for node in source.expressions(statement):
+        if isinstance(node, ast.BoolOp):
+            for part in node.values:
+                yield source.put(part, _negated(part, source.text(part)), FAMILY, 0.25)
+    value = statement.value if isinstance(statement, ast.Return) else None
+    if isinstance(value, (ast.Name, ast.Attribute, ast.Call, ast.Compare, ast.BoolOp, ast.UnaryOp)):
+        usual = 0.3 if context.truthful or TRUTH in context.kind_of(value) else 0.08
+        yield source.put(value, _negated(value, source.text(value)), FAMILY, usual)
 
 
 def _guarded(test: ast.expr, text: str, context: Context) -> Iterator[Mutation]:

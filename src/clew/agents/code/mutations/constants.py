@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from clew.agents.code.context import Context
 from clew.agents.code.kinds import NUMBER
-from clew.agents.code.source import Mutation
+from clew.agents.code.source import FUNCTIONS, Mutation
 
 FAMILY = "constant"
 _USUAL = {0: (1, -1), 1: (0, 2, -1), -1: (0, 1), 2: (1, 3, 0)}
@@ -16,9 +16,12 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     source = context.source
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return  # a documentation string
+    defaults = [*statement.args.defaults, *statement.args.kw_defaults] if isinstance(statement, FUNCTIONS) else []
     for node in source.expressions(statement):
         if isinstance(node, ast.Constant):
             yield from _constant(node, context)
+            if node in defaults:
+                yield from _default(node, context)
         elif isinstance(node, _DISPLAYS) and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
             yield from _display(node, context)
 
@@ -40,10 +43,26 @@ def _constant(node: ast.Constant, context: Context) -> Iterator[Mutation]:
             yield source.put(node, text, FAMILY, prior)
 
 
+def _default(node: ast.Constant, context: Context) -> Iterator[Mutation]:
+    """Of a parameter: a switch is turned more often than anything else, and nothing may stand where something does."""
+    if isinstance(node.value, bool):
+        yield context.source.put(node, str(not node.value), FAMILY, 0.9)
+    elif node.value is not None:
+        yield context.source.put(node, "None", FAMILY, 0.25)
+
+
 def _integer(node: ast.Constant, value: int, context: Context) -> Iterator[Mutation]:
     near = dict.fromkeys((*_USUAL.get(value, ()), value + 1, value - 1))
     for rank, other in enumerate(near):
-        yield context.source.put(node, str(other), FAMILY, 0.6 / (1 + 0.35 * rank))
+        added_to = context.source.parents.get(node)
+        whole = (
+            isinstance(added_to, ast.BinOp) and isinstance(added_to.op, (ast.Add, ast.Sub)) and added_to.right is node
+        )
+        if other == 0 and whole and isinstance(added_to, ast.BinOp):
+            text = context.source.text(added_to.left)
+            yield context.source.put(added_to, text, "constant dropped", 0.6 / (1 + 0.35 * rank))
+        else:
+            yield context.source.put(node, str(other), FAMILY, 0.6 / (1 + 0.35 * rank))
     others = [n for n in context.integers if n not in near and n != value]
     far = dict.fromkeys([*others, *(n for n in (0, 1) if n not in near), -value, value * 10, value // 10, value * 2])
     for rank, other in enumerate(n for n in far if n != value and n not in near):

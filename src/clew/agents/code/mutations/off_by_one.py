@@ -18,9 +18,12 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
         if not one or isinstance(node, (*_NEVER, *_NEVER_BESIDES)):
             continue
         likely = context.may_be(node, NUMBER)
+        if isinstance(statement, ast.Return) and context.truthful:
+            likely *= 0.1
         text = _operand(node, context)
-        yield context.source.put(node, f"{text} - 1", FAMILY, one * likely)
-        yield context.source.put(node, f"{text} + 1", FAMILY, one * likely * 0.98)
+        for sign, prior in (("-", one * likely), ("+", one * likely * 0.98)):
+            if not _undone(node, sign):
+                yield context.source.put(node, f"{text} {sign} 1", FAMILY, prior)
         rank = 0
         for name in context.of_kind(NUMBER):
             if name != text:
@@ -28,6 +31,17 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
                 yield context.source.put(node, f"{text} - {name}", "difference missing", prior)
                 yield context.source.put(node, f"{text} + {name}", "sum missing", prior * 0.9)
                 rank += 1
+
+
+def _undone(node: ast.expr, sign: str) -> bool:
+    """Whether this takes back the one that is added, or adds the one that is taken off: dropping it says so better."""
+    opposite = ast.Add if sign == "-" else ast.Sub
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, opposite)
+        and isinstance(node.right, ast.Constant)
+        and node.right.value == 1
+    )
 
 
 def _weights(node: ast.expr, statement: ast.stmt, context: Context) -> tuple[float, float]:

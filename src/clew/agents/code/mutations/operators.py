@@ -25,7 +25,7 @@ SYMBOLS: dict[type[ast.operator], str] = {
     ast.BitOr: "|",
     ast.BitXor: "^",
 }
-INSTEAD: dict[type[ast.operator], tuple[tuple[str, float], ...]] = {
+_USUAL: dict[type[ast.operator], tuple[tuple[str, float], ...]] = {
     ast.Add: (("-", 0.6), ("*", 0.3)),
     ast.Sub: (("+", 0.6), ("//", 0.1), ("*", 0.1), ("%", 0.1)),
     ast.Mult: (("+", 0.3), ("/", 0.2), ("//", 0.3), ("**", 0.25), ("%", 0.15)),
@@ -38,6 +38,20 @@ INSTEAD: dict[type[ast.operator], tuple[tuple[str, float], ...]] = {
     ast.BitAnd: (("|", 0.6), ("^", 0.5), ("-", 0.15)),
     ast.BitOr: (("&", 0.6), ("^", 0.5), ("-", 0.15)),
     ast.BitXor: (("&", 0.6), ("|", 0.5), ("-", 0.1)),
+}
+_ARITHMETIC = ("+", "-", "*", "/", "//", "%", "**")
+_RARE = 0.05
+"""For the operators of arithmetic that are seldom mistaken for one another."""
+INSTEAD: dict[type[ast.operator], tuple[tuple[str, float], ...]] = {
+    kind: (
+        *usual,
+        *(
+            (other, _RARE)
+            for other in _ARITHMETIC
+            if SYMBOLS[kind] in _ARITHMETIC and other != SYMBOLS[kind] and other not in dict(usual)
+        ),
+    )
+    for kind, usual in _USUAL.items()
 }
 _UNORDERED = (ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
 

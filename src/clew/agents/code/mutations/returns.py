@@ -8,6 +8,7 @@ from clew.agents.code.kinds import NUMBER, SEQUENCE, TEXT
 from clew.agents.code.source import FUNCTIONS, Mutation
 
 FAMILY = "return"
+DROPPED = "result dropped"
 _EMPTY = ("[]", "0", "''", "None", "True", "False", "1", "[[]]", "{}", "-1")
 
 
@@ -34,12 +35,12 @@ def _value(statement: ast.Return, context: Context) -> Iterator[Mutation]:
         yield _replaced(statement, f"yield {text}", context, 0.2)
     others = [r for r in context.returns if r != text]
     for rank, other in enumerate(others[:6]):
-        yield source.put(node, other, FAMILY, 0.25 / (1 + 0.2 * rank))
+        yield source.put(node, other, "result of another branch", 0.25 / (1 + 0.2 * rank))
     if not isinstance(node, ast.Name):
         for rank, name in enumerate(n for n in context.names if n != text):
-            yield source.put(node, name, FAMILY, 0.25 / (1 + 0.15 * rank))
+            yield source.put(node, name, DROPPED, 0.25 / (1 + 0.15 * rank))
     for rank, empty in enumerate(e for e in _EMPTY if e != text):
-        yield source.put(node, empty, FAMILY, 0.1 / (1 + 0.2 * rank))
+        yield source.put(node, empty, DROPPED, 0.1 / (1 + 0.2 * rank))
     yield source.put(node, f"[{text}]", FAMILY, 0.12)
     if not context.kind_of(node) & {NUMBER}:
         bracketed = text if isinstance(node, (ast.Name, ast.Call, ast.BinOp)) else f"({text})"
@@ -107,7 +108,8 @@ def _base_cases(function: ast.FunctionDef | ast.AsyncFunctionDef, context: Conte
             tests += [f"{parameter} == 0", f"{parameter} <= 1", f"{parameter} < 0"]
         if context.kinds.get(parameter, set()) & {SEQUENCE, TEXT}:
             tests += [f"len({parameter}) <= 1", f"len({parameter}) == 1"]
-        values = dict.fromkeys([*context.returns, *parameters, *_EMPTY])
+        empty = sorted(_EMPTY, key=lambda e: e in {"True", "False"}) if not context.truthful else _EMPTY
+        values = dict.fromkeys([*context.returns, *parameters, *empty])
         for test in tests:
             for value in [v for v in values if "\n" not in v][:12]:
                 text = f"if {test}:\n{indent}    return {value}\n{indent}"

@@ -10,8 +10,20 @@ from clew.agents.code.source import Mutation
 FAMILY = "slice"
 
 
+# What a method that is called on an entry of a mapping needs there.
+_HELD = {"append": "[]", "extend": "[]", "insert": "[]", "add": "set()", "update": "{}", "setdefault": "{}"}
+_STARTS: dict[type[ast.operator], tuple[str, ...]] = {
+    ast.Add: ("0", "[]", "''"),
+    ast.Sub: ("0",),
+    ast.Mult: ("1",),
+    ast.BitOr: ("set()", "0"),
+}
+
+
 def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     source = context.source
+    if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Subscript):
+        yield from _started(statement, statement.target, context)
     for node in source.expressions(statement):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             yield from _subscript(node, context)
@@ -19,6 +31,19 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
             usual = _usual(node, context)
             if usual and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
                 yield from _sliced(node, usual, context)
+
+
+def _started(statement: ast.AugAssign, target: ast.Subscript, context: Context) -> Iterator[Mutation]:
+    """``table[key] += 1`` for a key that is not there yet."""
+    if isinstance(target.slice, ast.Slice):
+        return
+    source = context.source
+    base, key, value = source.text(target.value), source.text(target.slice), source.text(statement.value)
+    start, end = source.span(statement)
+    symbol = source.data[source.span(target)[1] : source.span(statement.value)[0]].decode().strip().rstrip("=")
+    for rank, first in enumerate(_STARTS.get(type(statement.op), ())):
+        text = f"{base}[{key}] = {base}.get({key}, {first}) {symbol} {value}"
+        yield Mutation("default missing", statement.lineno, start, end, text, 0.3 / (1 + 0.3 * rank))
 
 
 def _usual(node: ast.expr, context: Context) -> float:
@@ -76,6 +101,13 @@ def _subscript(node: ast.Subscript, context: Context) -> Iterator[Mutation]:
     if not context.kind_of(node.value) & {TEXT}:
         for rank, default in enumerate(("", ", 0", ", None", ", []", ", ''")):
             yield source.put(node, f"{base}.get({text}{default})", "default missing", 0.12 / (1 + 0.2 * rank))
+        parent = source.parents.get(node)
+        if isinstance(parent, ast.Attribute) and parent.attr in _HELD:
+            held = f"{base}.setdefault({text}, {_HELD[parent.attr]})"
+            yield source.put(node, held, "default missing", 0.3)
+    if text in {"0", "-1"}:
+        last = "" if text == "-1" else text
+        yield source.put(node, f"{base}.pop({last})", "call missing", 0.15)
 
 
 def _bounds(lower: str, upper: str, step: str, context: Context) -> Iterator[tuple[str, str, str, float]]:

@@ -20,6 +20,7 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return
     yield from _deleted(statement, context)
+    yield from _jumps(statement, context)
     yield from _assignments(statement, context)
     yield from _moved(statement, context)
     if context.function is not None:
@@ -49,6 +50,19 @@ def _deleted(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
         yield Mutation("statement too many", statement.lineno, line_start, _after_line(source, end), "", prior)
     elif len(block) == 1 and simple and not isinstance(statement, ast.Pass):
         yield Mutation("statement too many", statement.lineno, start, end, "pass", prior)
+
+
+def _jumps(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
+    """``break``, ``continue`` and ``pass`` for one another."""
+    if not isinstance(statement, (ast.Break, ast.Continue, ast.Pass)):
+        return
+    source = context.source
+    start, end = source.span(statement)
+    around = [n for n in source.ancestors(statement) if isinstance(n, (*_LOOPS, *FUNCTIONS, ast.ClassDef))]
+    others = ["break", "continue"] if around and isinstance(around[0], _LOOPS) else []
+    others += ["return"] if context.function is not None and not context.is_generator else []
+    for rank, other in enumerate(o for o in others if o != source.text(statement)):
+        yield Mutation("wrong jump", statement.lineno, start, end, other, 0.4 / (1 + 0.3 * rank))
 
 
 def _ends_line(source: Source, end: int) -> bool:
@@ -147,7 +161,12 @@ def _candidates(statement: ast.stmt, context: Context) -> Iterator[tuple[str, fl
     source = context.source
     looping = any(isinstance(n, _LOOPS) for n in source.ancestors(statement))
     seen: dict[str, float] = {}
-    for text, prior in (*_memory(context), *_copies(statement, context), *_steps(context, looping=looping)):
+    for text, prior in (
+        *_memory(context),
+        *_copies(statement, context),
+        *_progress(statement, context),
+        *_steps(context, looping=looping),
+    ):
         if text != source.text(statement):
             seen[text] = max(prior, seen.get(text, 0.0))
     yield from seen.items()
@@ -188,6 +207,28 @@ def _copies(statement: ast.stmt, context: Context) -> Iterator[tuple[str, float]
             for place, other in enumerate(n for n in context.names if n != name and context.alike(name, n) >= 0.6):
                 changed = re.sub(rf"\b{re.escape(name)}\b", other, text)
                 yield changed, 0.06 / (1 + 0.15 * (rank + turn + place))
+
+
+def _progress(statement: ast.stmt, context: Context) -> Iterator[tuple[str, float]]:
+    """What brings a ``while`` loop nearer to its end: the next of a chain, one item less, half of a number."""
+    source = context.source
+    loops = [n for n in source.ancestors(statement) if isinstance(n, ast.While)]
+    for loop in loops[:1]:
+        for name in dict.fromkeys(
+            n.id for n in ast.walk(loop.test) if isinstance(n, ast.Name) and n.id in context.names
+        ):
+            kinds = context.kinds.get(name, set())
+            for rank, attribute in enumerate(context.attributes.get(name, [])[:6]):
+                yield f"{name} = {name}.{attribute}", 0.2 / (1 + 0.2 * rank)
+            if SEQUENCE in kinds or not kinds:
+                for rank, step in enumerate((f"{name}.pop()", f"{name}.pop(0)", f"{name} = {name}[1:]")):
+                    yield step, 0.15 / (1 + 0.2 * rank)
+            if NUMBER in kinds:
+                yield f"{name} //= 2", 0.06
+        held = [n for n in ast.walk(loop.test) if isinstance(n, ast.Attribute) and source.text(n) in context.paths]
+        for rank, path in enumerate(dict.fromkeys(source.text(n) for n in held)):
+            yield f"{path}.pop()", 0.15 / (1 + 0.2 * rank)
+            yield f"{path}.pop(0)", 0.12 / (1 + 0.2 * rank)
 
 
 def _steps(context: Context, *, looping: bool) -> Iterator[tuple[str, float]]:

@@ -2,8 +2,9 @@
 
 Candidates that change only the body of a function which did not run at import are judged *warm*: one session
 collects the tests, then forks per candidate and exchanges the code. All others are judged *cold*: a fork per
-candidate that imports everything with the candidate's source in place. Either way the failing tests run first and
-the passing tests that run the changed lines after them; the first test that fails ends the candidate.
+candidate that imports everything with the candidate's source in place. Either way the failing tests run first, those that run the
+changed lines before the others and those that never ended last; ``misses`` of them that still fail end the candidate.
+What is left after one that repairs at least one of them must not break the passing tests that run the changed lines.
 A candidate that never ends is ended by its CPU time. Verdicts are returned by candidate, so that it does not matter
 which of two neighbours was faster.
 """
@@ -11,83 +12,28 @@ which of two neighbours was faster.
 import contextlib
 import gc
 import importlib
+import json
 import os
 import shutil
 import tempfile
 import time
-import unittest
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional
 
 import pytest
-from _pytest.reports import TestReport
 
 from .children import Child, limit_cpu, limit_memory, silence, spawn, wait_any
 from .options import prepare_path, pytest_arguments
 from .patch import CannotPatch, LiveFunctions, edited, exchange, import_from
 from .scope import split_node_id
+from .stages import KILLED, PARTIAL, PASSED, REGRESSED, Judged, Stages
 
-PASSED = "passed"
-KILLED = "killed"
-REGRESSED = "regressed"
 TIMEOUT = "timeout"
 INVALID = "invalid"
 COLD = "cold"
-_CODES = {PASSED: b"P", KILLED: b"K", REGRESSED: b"R", INVALID: b"I", COLD: b"C"}
+_CODES = {PASSED: b"P", PARTIAL: b"S", KILLED: b"K", REGRESSED: b"R", INVALID: b"I", COLD: b"C"}
 _VERDICTS = {code: verdict for verdict, code in _CODES.items()}
 _PRELOAD_LIMIT = 300
-
-
-class Stages:
-    """A pytest plugin: notes failures, and runs chosen items in two stages."""
-
-    def __init__(self, spec: Dict[str, Any]) -> None:
-        self.second_limit: float = spec["covering_limit"]
-        self.passed: Set[str] = set()
-        self.failed = False
-
-    @pytest.hookimpl
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.failed:
-            self.failed = True
-        elif report.when == "call" and report.passed:
-            self.passed.add(report.nodeid)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
-        """A failure in one word: nobody reads its traceback, and a deep one takes longer to show than the test to run."""
-        excinfo = call.excinfo
-        if excinfo is None or isinstance(excinfo.value, (pytest.skip.Exception, unittest.SkipTest)):
-            return None
-        return TestReport(item.nodeid, item.location, {}, "failed", "failed", call.when)
-
-    def run(self, items: List[Any], targets: List[str], covering: List[str]) -> str:
-        """Run targets, then covering tests, each in the suite's own order."""
-        known = {item.nodeid for item in items}
-        wanted = [target for target in targets if target in known or _items_of(target, items)]
-        if len(wanted) < len(targets):
-            return KILLED
-        first = set(targets)
-        files = {target for target in targets if not split_node_id(target)[1]}
-        stage = [i for i in items if i.nodeid in first or split_node_id(i.nodeid)[0] in files]
-        if not self._all(stage):
-            return KILLED
-        second = set(covering) - first
-        limit_cpu(self.second_limit)
-        return PASSED if self._all([i for i in items if i.nodeid in second]) else REGRESSED
-
-    def _all(self, items: List[Any]) -> bool:
-        for index, item in enumerate(items):
-            following = items[index + 1] if index + 1 < len(items) else None
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self.failed or item.nodeid not in self.passed:
-                return False
-        return True
-
-
-def _items_of(target: str, items: List[Any]) -> bool:
-    path, rest = split_node_id(target)
-    return not rest and any(split_node_id(item.nodeid)[0] == path for item in items)
 
 
 class Judge:
@@ -96,12 +42,13 @@ class Judge:
     def __init__(self, spec: Dict[str, Any], verdicts: List[Optional[str]]) -> None:
         self.spec = spec
         self.verdicts = verdicts
+        self.repaired: Dict[int, List[int]] = {}
         self.due = time.monotonic() + spec["wall"]
         self.scratch = tempfile.mkdtemp(prefix="clew-batch-")
         self.running: Dict[int, Child] = {}
 
     def judge(self, indexes: List[int], body: Any, limit: float) -> None:
-        """Run ``body(candidate) -> verdict`` in a child per index, in order; leaves None what time did not allow.
+        """Run ``body(candidate) -> Judged`` in a child per index, in order; leaves None what time did not allow.
 
         ``limit``: seconds of CPU time until the failing tests must be through; the wall clock gets a multiple of it.
         """
@@ -122,15 +69,16 @@ class Judge:
         tempfile.tempdir = os.environ["TMPDIR"] = os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
         limit_memory(self.spec["memory"])
         limit_cpu(limit)
+        found: List[int] = []
         try:
-            verdict = body(self.spec["candidates"][index])
+            verdict, found = body(self.spec["candidates"][index])
         except (SyntaxError, ValueError):
             verdict = INVALID
         except CannotPatch:
             verdict = COLD
         except BaseException:  # whatever the candidate throws through pytest is its own end
             verdict = KILLED
-        os.write(pipe, _CODES[verdict])
+        os.write(pipe, _CODES[verdict] + json.dumps(found).encode())
 
     def _reap(self) -> None:
         child = wait_any(list(self.running.values()))
@@ -140,6 +88,8 @@ class Judge:
         del self.running[index]
         child.end()
         self.verdicts[index] = _VERDICTS.get(child.data[:1], TIMEOUT)
+        if self.verdicts[index] in (PASSED, PARTIAL):
+            self.repaired[index] = json.loads(child.data[1:])
         shutil.rmtree(str(Path(self.scratch, str(index))), ignore_errors=True)
 
     def close(self) -> None:
@@ -153,7 +103,6 @@ class WarmLoop(Stages):
 
     def __init__(self, spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
         super().__init__(spec)
-        self.spec = spec
         self.judge = judge
         self.indexes = indexes
         self.reached = False
@@ -167,37 +116,43 @@ class WarmLoop(Stages):
         paths = {self.spec["candidates"][index]["path"] for index in self.indexes}
         originals = {path: _read(self.spec, path) for path in paths}
 
-        def body(candidate: Dict[str, Any]) -> str:
+        def body(candidate: Dict[str, Any]) -> Judged:
             path = _real(self.spec, candidate["path"])
             source = edited(originals[candidate["path"]], candidate["start"], candidate["end"], candidate["text"])
             if candidate["start"] != candidate["end"] or candidate["text"]:
                 exchange(live, path, source, (candidate["owner"][0], candidate["owner"][1]))
-            return self.run(session.items, self.spec["targets"], _covering(self.spec, candidate))
+            found = self.repaired(session.items, candidate)
+            return self.verdict(session.items, found, _covering(self.spec, candidate))
 
         self.judge.judge(self.indexes, body, self.spec["limit"])
         return True
 
 
 class ColdLoop(Stages):
-    """Runs one stage of a candidate in a session of its own: most end in the first, which collects little."""
+    """One stage of a candidate in a session of its own: most end in the first, which collects little.
 
-    def __init__(self, spec: Dict[str, Any], targets: List[str], covering: List[str]) -> None:
+    ``found``: the targets that the first stage repaired, None in the first itself.
+    """
+
+    def __init__(self, spec: Dict[str, Any], candidate: Dict[str, Any], found: Optional[List[int]]) -> None:
         super().__init__(spec)
-        self.spec = spec
-        self.targets = targets
-        self.covering = covering
-        self.verdict = KILLED if targets else REGRESSED
+        self.candidate = candidate
+        self.found = found
+        self.judged: Judged = (REGRESSED if found else KILLED, [])
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and any(split_node_id(t)[0] == split_node_id(report.nodeid)[0] for t in self.targets):
+        names = self.targets if self.found is None else _covering(self.spec, self.candidate)
+        if report.failed and any(split_node_id(t)[0] == split_node_id(report.nodeid)[0] for t in names):
             self.failed = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        if not self.failed:
+        if self.found is None:
             limit_cpu(self.spec["limit"])
-            self.verdict = self.run(session.items, self.targets, self.covering)
+            self.judged = (KILLED, self.repaired(session.items, self.candidate))
+        elif not self.failed:
+            self.judged = self.verdict(session.items, self.found, _covering(self.spec, self.candidate))
         return True
 
 
@@ -219,6 +174,7 @@ def perform(spec: Dict[str, Any]) -> Dict[str, Any]:
         judge.close()
     return {
         "verdicts": [None if verdict == COLD else verdict for verdict in verdicts],
+        "repaired": {str(index): found for index, found in sorted(judge.repaired.items())},
         "seconds": round(time.monotonic() - began, 3),
     }
 
@@ -233,9 +189,9 @@ def _judge_warm(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
         covering = [spec["tests"][test] for group in sorted(groups) for test in spec["groups"][group]]
         paths = _paths(spec, [*spec["targets"], *covering])
         pytest.main([*pytest_arguments(spec), "--assert=plain", *paths], plugins=[loop])
-        codes = b"".join(_CODES.get(judge.verdicts[i] or "", b"T" if judge.verdicts[i] else b"-") for i in indexes)
+        verdicts = [judge.verdicts[index] if loop.reached else COLD for index in indexes]
         with contextlib.suppress(BrokenPipeError):
-            os.write(pipe, (codes if loop.reached else b"C" * len(indexes)) + b"\n")
+            os.write(pipe, json.dumps([verdicts, [judge.repaired.get(i) for i in indexes]]).encode() + b"\n")
 
     patience = 4 * (spec["limit"] + spec["covering_limit"]) + 4
     child = spawn(session, max(0.1, judge.due - time.monotonic()) + patience)
@@ -246,10 +202,12 @@ def _judge_warm(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
             break
         data, child.data = data + child.data, b""
     child.end()
-    data = data.rstrip(b"\n") or b"C" * len(indexes)  # the session itself did not get through: try each on its own
-    for index, code in zip(indexes, data):
-        letter = bytes([code])
-        judge.verdicts[index] = None if letter == b"-" else _VERDICTS.get(letter, TIMEOUT)
+    # a session that did not get through says nothing: each is tried on its own
+    verdicts, repaired = json.loads(data) if data.endswith(b"\n") else ([COLD] * len(indexes), [None] * len(indexes))
+    for index, verdict, found in zip(indexes, verdicts, repaired):
+        judge.verdicts[index] = verdict
+        if found is not None:
+            judge.repaired[index] = found
 
 
 def _judge_cold(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
@@ -257,19 +215,24 @@ def _judge_cold(spec: Dict[str, Any], judge: Judge, indexes: List[int]) -> None:
     gc.collect()
     gc.freeze()
 
-    def body(candidate: Dict[str, Any]) -> str:
+    def body(candidate: Dict[str, Any]) -> Judged:
         source = edited(_read(spec, candidate["path"]), candidate["start"], candidate["end"], candidate["text"])
         import_from(_real(spec, candidate["path"]), source)
-        verdict, covering = PASSED, _covering(spec, candidate)
-        for loop in (ColdLoop(spec, spec["targets"], []), ColdLoop(spec, [], covering)):
-            if verdict == PASSED and (loop.targets or loop.covering):
-                limit_cpu(spec["cold_limit"])
-                paths = _paths(spec, [*loop.targets, *loop.covering])
-                pytest.main([*pytest_arguments(spec), "--assert=plain", *paths], plugins=[loop])
-                verdict = loop.verdict
-        return verdict
+        first = _cold_session(spec, ColdLoop(spec, candidate, None), spec["targets"])
+        covering = _covering(spec, candidate)
+        if not first.judged[1]:
+            return KILLED, []
+        if not covering:
+            return first.verdict([], first.judged[1], [])
+        return _cold_session(spec, ColdLoop(spec, candidate, first.judged[1]), covering).judged
 
     judge.judge(indexes, body, spec["cold_limit"])
+
+
+def _cold_session(spec: Dict[str, Any], loop: ColdLoop, tests: List[str]) -> ColdLoop:
+    limit_cpu(spec["cold_limit"])
+    pytest.main([*pytest_arguments(spec), "--assert=plain", *_paths(spec, tests)], plugins=[loop])
+    return loop
 
 
 def _preload(spec: Dict[str, Any]) -> None:

@@ -9,17 +9,22 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from typing import Any, Dict, FrozenSet, Generator, List, Optional, Set, Union
 
 import pytest
 from _pytest.doctest import DoctestModule
 from _pytest.fixtures import FixtureLookupError
 
+from .faults import Dump
 from .probes import Probes
-from .tracer import Tracer, frames_below
+from .tracer import Tracer, frames_below, frames_of
 
 Wrapper = Generator[None, Any, None]
+Lines = Dict[str, Set[int]]
 MESSAGE = 300
+DUMP = 1.0
+"""Seconds after its limit at which a test that does not heed it is looked at from outside."""
 
 
 class TimeLimit(BaseException):
@@ -60,7 +65,10 @@ class Recorder:
         self.outcome = ""
         self.began = 0.0
         self.network = False
-        self.import_lines: Dict[str, Set[int]] = {}
+        self.import_lines: Lines = {}
+        self.own: Lines = {}
+        self.shared: Dict[int, Lines] = {}
+        self.dump: Optional[Dump] = Dump(spec["dump"]) if self.tracing and spec.get("dump") else None
         sys.addaudithook(self._notice)
         if self.tracing:
             self.coverage.start()
@@ -112,6 +120,8 @@ class Recorder:
     @pytest.hookimpl
     def pytest_collection_finish(self, session: Any) -> None:
         config = session.config
+        if self.dump:
+            self.dump.start()
         self._imported()
         self.tell(
             e="collected",
@@ -134,7 +144,12 @@ class Recorder:
         if self.tracing:
             self.coverage.start()
             self.coverage.take()  # what ran between two tests belongs to neither
+            self.own = {}
+        if self.dump and item.nodeid in self.known_slow:
+            self.dump.watch(limit + DUMP)
         yield
+        if self.dump:
+            self.dump.release()
         took = time.monotonic() - self.began
         if self.outcome == "passed":
             self.limits.slowest = max(self.limits.slowest, took)
@@ -145,11 +160,37 @@ class Recorder:
             id=item.nodeid,
             outcome=self.outcome,
             took=round(took, 4),
-            lines=self.lines(),
+            lines=self._lines_of(item),
             network=self.network,
             written=isinstance(item, pytest.Function),
             **self.failure,
         )
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Wrapper:
+        """What a fixture runs that is set up once belongs to every test that uses it."""
+        if not self.tracing or fixturedef.scope == "function":
+            yield
+            return
+        self._collect(self.own)
+        yield
+        lines = self.shared.setdefault(id(fixturedef), {})
+        self._collect(lines)
+
+    def _collect(self, lines: Lines) -> None:
+        """Move the lines that ran since the last call to ``lines``."""
+        for path, numbers in self.coverage.take().items():
+            lines.setdefault(path, set()).update(numbers)
+
+    def _lines_of(self, item: Any) -> Dict[str, List[int]]:
+        if not self.tracing:
+            return {}
+        self._collect(self.own)
+        table: Any = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+        for definition in {d for definitions in table.values() for d in definitions}:
+            for path, numbers in self.shared.get(id(definition), {}).items():
+                self.own.setdefault(path, set()).update(numbers)
+        return {path: sorted(numbers) for path, numbers in sorted(self.own.items())}
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_setup(self) -> Wrapper:
@@ -171,16 +212,19 @@ class Recorder:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: Any) -> Wrapper:
+        excinfo = call.excinfo
+        frames = frames_below(self.tracer, excinfo.tb) if excinfo is not None else ()
+        if excinfo is not None and isinstance(excinfo.value, MemoryError):
+            traceback.clear_frames(excinfo.tb)  # what fills the memory is held by them
         outcome = yield
         report = outcome.get_result()
         if report.failed:
-            excinfo = call.excinfo
             if self.outcome != "timeout":
                 self.outcome = "timeout" if excinfo is not None and excinfo.type is TimeLimit else "failed"
             if excinfo is not None and not self.failure:
                 self.failure = {
                     "message": _described(excinfo.value),
-                    "frames": frames_below(self.tracer, excinfo.tb),
+                    "frames": frames,
                 }
                 if isinstance(excinfo.value, FixtureLookupError) and excinfo.value.argname:
                     self.failure["missing"] = "fixture " + excinfo.value.argname
@@ -201,7 +245,11 @@ class Recorder:
     def _disarm(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _expired(self, *_: Any) -> None:
+    def _expired(self, _number: int, frame: Any) -> None:
+        if self.tracing:  # told at once, for the test may swallow the exception and have to be killed
+            self._collect(self.own)
+            lines = {path: sorted(numbers) for path, numbers in self.own.items()}
+            self.tell(e="hung", lines=lines, frames=frames_of(self.tracer, frame))
         raise TimeLimit(f"over {self.limit:g} s")
 
 

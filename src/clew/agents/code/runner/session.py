@@ -9,13 +9,15 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, Optional, Set
+from typing import Any, Dict, FrozenSet, List, Optional, Set, Tuple
 
 import pytest
 
-from .children import Child, silence, spawn, wait_any
+from .children import Child, limit_memory, silence, spawn, wait_any
+from .faults import dumped
 from .options import prepare_path, pytest_arguments
 from .recorder import Limits, Recorder
+from .tracer import Tracer
 
 GRACE = 2.0
 
@@ -31,6 +33,7 @@ class Log:
         self.import_lines: Dict[str, Set[int]] = {}
         self.lines: Dict[str, Dict[str, List[int]]] = {}
         self.current: Optional[str] = None
+        self.hung: Dict[str, Any] = {}
         self.limit = 0.0
         self.stuck = ""
         self.tracing = tracing
@@ -47,7 +50,9 @@ class Log:
             self.lines.setdefault(event["id"], event.pop("lines"))
             self.broken[event["id"]] = {"outcome": "failed", "took": 0.0, "collect": True, **event}
         elif kind == "start":
-            self.current, self.limit = event["id"], event["limit"]
+            self.current, self.limit, self.hung = event["id"], event["limit"], {}
+        elif kind == "hung":
+            self.hung = event
         elif kind == "end":
             self.current = None
             self.lines[event["id"]] = event.pop("lines")
@@ -68,7 +73,7 @@ def perform(spec: Dict[str, Any]) -> Dict[str, Any]:
             if log.current is None and len(log.ended) == before:
                 break  # died outside any test: nothing would change by going on
             if log.current is not None:
-                _record_killed(log, limits)
+                _record_killed(log, limits, dumped(spec.get("dump"), Tracer(spec["root"]).relative))
     return _result(spec, log, complete)
 
 
@@ -111,16 +116,20 @@ def _schedule(child: Child, log: Log, due: float) -> None:
     child.due = due if log.current is None else min(due, time.monotonic() + log.limit + GRACE)
 
 
-def _record_killed(log: Log, limits: Limits) -> None:
+def _record_killed(log: Log, limits: Limits, stack: List[Tuple[str, int]]) -> None:
+    """``stack``: where it stood, as far as that is known; these lines ran at least."""
     name = log.current or ""
     log.ended[name] = {
         "id": name,
         "outcome": "timeout",
         "took": log.limit,
         "message": "the process was killed: the test did not end, or brought the interpreter down",
-        "frames": [],
+        "frames": log.hung.get("frames") or stack,
     }
-    log.lines.setdefault(name, {})
+    lines: Dict[str, List[int]] = log.hung.get("lines", {})
+    for path, line in stack:
+        lines[path] = sorted({*lines.get(path, ()), line})
+    log.lines.setdefault(name, lines)
     log.current = None
     limits.hung = True
 
@@ -128,6 +137,7 @@ def _record_killed(log: Log, limits: Limits) -> None:
 def _run(spec: Dict[str, Any], pipe: int, skip: FrozenSet[str], limits: Limits) -> None:
     silence()
     _redirect(spec.get("output"))
+    limit_memory(spec["memory"])
     recorder = Recorder(spec, pipe, skip, limits)
     code = pytest.main([*pytest_arguments(spec), *spec.get("paths", ())], plugins=[recorder])
     recorder.tell(e="complete", exit=int(code))

@@ -96,3 +96,14 @@ def frames_below(tracer: Tracer, traceback: Any) -> Tuple[Tuple[str, int], ...]:
             found.append((path, traceback.tb_lineno))
         traceback = traceback.tb_next
     return tuple(found[-40:])
+
+
+def frames_of(tracer: Tracer, frame: Any) -> Tuple[Tuple[str, int], ...]:
+    """The same of a stack that is running, from its innermost frame."""
+    found: List[Tuple[str, int]] = []
+    while frame is not None and len(found) < 40:
+        path = tracer.relative(frame.f_code.co_filename)
+        if path is not None:
+            found.append((path, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(found[::-1])

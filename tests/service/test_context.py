@@ -1,0 +1,199 @@
+"""Memory for people and scripts: what a scope is, what is written, merged, rolled back, and what is never shown."""
+
+import msgspec
+import pytest
+
+from clew.context.graph.walk import When
+from clew.context.ingest.files import Options
+from clew.core.errors import ManifestError, NotFound, UsageError
+from clew.gate.ports.context import Put, Query, Relation, SearchConfig
+from clew.service import context
+from clew.service.settings import Settings
+from clew.testing import one_node, write_project
+
+KEY = "sk-Zq8xTr4Vn2Lp9Ks7Wd3Yb6"
+OPEN = "hunter2-of-the-pump"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(state=str(tmp_path / "state"))
+
+
+@pytest.fixture
+def scoped(settings, clock):
+    with context.opened(settings, "project:p", create=True, clock=clock) as found:
+        yield found
+
+
+@pytest.fixture
+def declared(tmp_path):
+    """A project whose memory section and credentials are these."""
+
+    def make(name="demo", **sections):
+        manifest = msgspec.yaml.decode(one_node(name, "handlers:work")) | sections
+        return write_project(tmp_path / name, manifest, "def work(input, ctx):\n    return input\n")
+
+    return make
+
+
+def found(scoped, text):
+    return [hit.doc_id for hit in scoped.search(Query(text=text), SearchConfig()).hits]
+
+
+def test_written_read_and_removed(scoped, clock):
+    document = scoped.add(Put(id="a", text="Ann Lee leads Search Core.", metadata={"n": 1}))
+    assert (document.version, document.parent_version, document.origin, document.at) == (1, 0, "cli", clock.now())
+    assert scoped.add(Put(id="a", text="Ann Lee leads Search Core.", metadata={"n": 1})).version == 1
+    assert scoped.remove(["a", "nobody"]) == 1
+    with pytest.raises(NotFound, match="there is no document 'a' in project:p"):
+        scoped.document("a")
+    assert [one.deleted for one in scoped.history("a")] == [False, True]
+    with pytest.raises(NotFound, match="never was"):
+        scoped.history("nobody")
+
+
+def test_relations_are_extracted_unless_they_are_given(scoped):
+    scoped.add(Put(id="a", text="Ann Lee leads Search Core."))
+    scoped.add(Put(id="b", text="Ann Lee leads nobody.", relations=(Relation(subject="X", relation="is", object="Y"),)))
+    scoped.add(Put(id="c", text="Bob Ray leads Search Core."), graph=False)
+    facts = scoped.graph("Search Core", None, 1, When()).facts
+    assert {one.document for one in facts} == {"a"}
+    assert scoped.graph("X", "Y", 2, When()).paths[0].entities == ("X", "Y")
+    with pytest.raises(NotFound, match="says anything of 'Bob Ray'"):
+        scoped.graph("Bob Ray", None, 1, When())
+
+
+def test_a_merge_keeps_the_graph(scoped):
+    scoped.add(Put(id="a", text="Ann Lee leads Search Core.\n\nx\n\ny\n"))
+    scoped.add(Put(id="a", text="Ann Lee leads Search Core.\n\nx\n\nz\n"))
+    merged = scoped.merge(1, Put(id="a", text="Ann Lee leads Search Core.\n\nBob Ray leads Search Core.\n\ny\n"))
+    assert merged.merged
+    facts = scoped.graph("Search Core", None, 1, When()).facts
+    assert {one.subject for one in facts if one.relation == "leads"} == {"Ann Lee", "Bob Ray"}
+
+
+def test_a_merge_keeps_facts_that_somebody_stated(scoped):
+    stated = (Relation(subject="X", relation="is", object="Y"),)
+    scoped.add(Put(id="a", text="one\n", relations=stated))
+    assert scoped.merge(1, Put(id="a", text="two\n")).merged
+    assert scoped.graph("X", None, 1, When()).facts[0].object == "Y"
+
+
+def test_a_conflict_writes_nothing(scoped):
+    scoped.add(Put(id="a", text="one\n"))
+    scoped.add(Put(id="a", text="two\n"))
+    merged = scoped.merge(1, Put(id="a", text="three\n"))
+    assert (merged.merged, len(merged.conflicts), merged.version) == (False, 1, 2)
+    assert "<<<<<<<" in merged.text
+    assert scoped.document("a").text == "two\n"
+
+
+def test_long_texts_are_cut_in_lists_only(scoped):
+    text = "word " * 1000
+    assert scoped.add(Put(id="a", text=text)).text == text
+    assert scoped.history("a")[0].text.endswith("[cut: 2,000 of 5,000 characters]")
+    (hit,) = scoped.search(Query(text="word"), SearchConfig()).hits
+    assert hit.text.endswith("[cut: 2,000 of 5,000 characters]")
+
+
+def test_snapshots_places_and_rolling_back(scoped):
+    scoped.add(Put(id="a", text="one"))
+    label = scoped.snapshot("first")
+    scoped.add(Put(id="a", text="two"))
+    assert (label.place, scoped.place("first"), scoped.place("now"), scoped.place("1")) == (1, 1, 2, 1)
+    assert scoped.difference("first", "now").changed == ("a",)
+    assert scoped.rollback("first") == 1
+    assert (scoped.document("a").text, scoped.document("a").origin) == ("one", "cli:rollback")
+    assert scoped.rollback("first") == 0
+    assert found(scoped, "one") == ["a"]
+    for name in ("nobody", "99", "-1", "1.5", "٣", "9" * 5000):
+        with pytest.raises(NotFound, match="no snapshot"):
+            scoped.place(name)
+
+
+@pytest.mark.parametrize("label", ["now", "7", "", "a\nb", "x" * 1001])
+def test_what_can_be_no_label_is_refused(scoped, label):
+    with pytest.raises(UsageError, match="can be no label"):
+        scoped.snapshot(label)
+
+
+def test_files_and_lines_together(scoped, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("# One\nwords\n")
+    (tmp_path / "notes.jsonl").write_text('{"id": "n", "text": "lines"}\n')
+    told = []
+    done = scoped.import_files(
+        [tmp_path / "docs", tmp_path / "notes.jsonl"], Options(tags=("t",)), lambda report, name: told.append(name)
+    )
+    assert (done.scope, done.files, done.documents, done.skipped) == ("project:p", 2, 2, [])
+    assert {"a.md", "notes.jsonl"} <= set(told)
+    assert scoped.stats()["documents"] == 2
+
+
+def test_a_project_says_which_scope_it_is(settings, declared, clock):
+    project = declared("demo")
+    with context.opened(settings, "project", project, create=True, clock=clock) as scoped:
+        assert scoped.scope == "project:demo"
+        scoped.add(Put(id="a", text="x"))
+    assert context.scopes(settings) == ["project:demo"]
+    with pytest.raises(UsageError, match="which project"), context.opened(settings, "project"):
+        pass
+    with pytest.raises(ManifestError), context.opened(settings, "project", declared("bad", memory={"huh": 1})):
+        pass
+
+
+def test_what_was_never_written_is_not_made_by_looking(settings):
+    with pytest.raises(NotFound, match="nothing is kept in task:x"), context.opened(settings, "task:x"):
+        pass
+    assert context.scopes(settings) == []
+
+
+@pytest.mark.parametrize(
+    "scope", ["", "projects", "project:", "global:x", "task:" + "x" * 201, "task:a\nb", "session:\x00"]
+)
+def test_what_is_no_scope_is_refused(settings, scope):
+    with pytest.raises(UsageError), context.opened(settings, scope, create=True):
+        pass
+    assert context.scopes(settings) == []
+
+
+@pytest.mark.parametrize("name", ["..", "../../etc", "a/b", "a=b", "~", "~x", "%2e", " ", "CON", "日本", "x" * 200])
+def test_an_odd_name_is_a_scope_like_any_other(settings, tmp_path, name):
+    with context.opened(settings, f"task:{name}", create=True) as scoped:
+        scoped.add(Put(id="../../a", text="x"))
+        assert scoped.document("../../a").text == "x"
+    folders = [path.parent for path in (tmp_path / "state").rglob("truth.db")]
+    assert len(folders) == 1
+    assert folders[0].parent == tmp_path / "state" / "context" / "tenant=local"
+
+
+def test_tenants_never_see_each_other(settings):
+    for tenant in ("a", "a/../b", "b", "..", "A"):
+        theirs = msgspec.structs.replace(settings, tenant=tenant)
+        assert context.scopes(theirs) == []
+        with context.opened(theirs, "global", create=True) as scoped:
+            scoped.add(Put(id="a", text=f"of {tenant}"))
+    for tenant in ("a", "b", "A"):
+        with context.opened(msgspec.structs.replace(settings, tenant=tenant), "global") as scoped:
+            assert scoped.document("a").text == f"of {tenant}"
+
+
+def test_secrets_are_not_shown(settings, declared, monkeypatch):
+    monkeypatch.setenv("PUMP_KEY", OPEN)
+    credentials = [
+        {"id": "c", "provider": "openai", "auth": {"type": "api_key", "source": "env", "env_var": "PUMP_KEY"}}
+    ]
+    project = declared("demo", provider_credentials=credentials)
+    with context.opened(settings, "project", project, create=True) as scoped:
+        text = f"Ann Lee leads Search Core. The key is {KEY}, or {OPEN}.\n"
+        answers = [
+            scoped.add(Put(id="a", text=text, metadata={"password": "p4ss", "note": OPEN})), *scoped.history("a"),
+            scoped.search(Query(text="key"), SearchConfig()), scoped.graph("Ann Lee", None, 1, When()),
+            scoped.add(Put(id="a", text="x\n")), scoped.merge(1, Put(id="a", text=text + "y\n")),
+        ]  # fmt: skip
+        told = msgspec.json.encode(answers).decode()
+        assert "The key is [redacted], or [redacted]." in told
+        for secret in (KEY, OPEN, "p4ss"):
+            assert secret not in told
+        assert OPEN in scoped.collection.log.history("a")[0].text, "what is kept is what was said"
