@@ -101,8 +101,7 @@ def _give_up(*_: Any) -> None:
 
 def _tear_down(items: List[Any]) -> None:
     """End fixtures that were kept for a test that is not run now."""
-    held: Dict[str, Any] = vars(items[0].session)
-    state = held["_setupstate"]
+    state: Any = items[0].session._setupstate  # noqa: SLF001 - pytest has no public name for it
     try:
         state.teardown_exact(None)
     except TypeError:  # before pytest 7
