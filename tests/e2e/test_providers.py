@@ -11,7 +11,7 @@ from trials import read_log
 
 from clew.core.events import EffectFinished, Event
 from clew.gate.ports.stream import Chunk
-from clew.models import gateway
+from clew.models import chain
 from clew.service.engine import open_project
 from clew.service.replay import trace_digest
 
@@ -19,7 +19,7 @@ from clew.service.replay import trace_digest
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[House]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(gateway, "BACKOFF_MS", 4)
+    monkeypatch.setattr(chain, "BACKOFF_MS", 4)
     house = House()
     async with house.fake:
         yield house
