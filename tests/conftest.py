@@ -160,6 +160,7 @@ def _edges(text: str) -> list[dict[str, Any]]:
 
 ALLOWED_SKIPS = (
     "root may write everywhere", "root reads everything", "no cgroup was delegated", "no Docker engine runs here",
+    "the engine has no other runtime registered",
 )  # fmt: skip
 """Reasons that name no part which the set-up could bring: the kernel's or the machine's owner decides."""
 
