@@ -18,7 +18,7 @@ import zygote
 from conversations import PROTOCOLS, SCENARIOS, House
 
 from clew.core.events import EffectFinished, Event
-from clew.models import gateway
+from clew.models import chain
 from clew.models.gateway import Gateway
 from clew.runtime.host import Host
 from clew.service.engine import AsyncEngine, open_project
@@ -86,7 +86,7 @@ async def warm_up() -> None:
 
 
 if __name__ == "__main__":
-    gateway.BACKOFF_MS = 4
+    chain.BACKOFF_MS = 4
     asyncio.run(warm_up())
     driving.opened, driving.event_of = opened, event_of
     gc.freeze()
