@@ -19,7 +19,6 @@ from conversations import PROTOCOLS, SCENARIOS, House
 
 from clew.core.events import EffectFinished, Event
 from clew.models import chain
-from clew.models.gateway import Gateway
 from clew.runtime.host import Host
 from clew.service.engine import AsyncEngine, open_project
 
@@ -32,7 +31,7 @@ def opened(job: dict[str, Any]) -> AsyncEngine:
     if "answer" in job:
         watch_outcomes(job)
     if "pause" in job:
-        Gateway._pause = lambda *_: driving.die()  # type: ignore[method-assign]
+        chain.Chain._pause = lambda *_: driving.die()  # type: ignore[method-assign]
     engine = _opened(job)
     if job["do"] == "drive" and job["listens"]:
         _listening.append(asyncio.ensure_future(listen(engine, job)))
