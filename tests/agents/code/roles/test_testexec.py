@@ -134,7 +134,7 @@ async def test_a_repository_that_is_not_there(seat, tmp_path):
 @pytest.mark.sandbox
 @pytest.mark.slow
 async def test_limits_in_the_real_sandbox(repo, python):
-    from clew.agents.code.roles.seat import Seat
+    from clew.agents.code.roles.seat import Bench, Seat
     from clew.sandbox.default import default
 
     files = {
@@ -148,7 +148,7 @@ async def test_limits_in_the_real_sandbox(repo, python):
         async def effect(self, name, fn, *args, repeat_safe=False):
             return await fn(*args)
 
-    where, seat = {"repo": str(repo(files)), "python": python}, Seat(Direct(), default(), None)
+    where, seat = {"repo": str(repo(files)), "python": python}, Seat(Direct(), default(), Bench(None, None, {}))
     ran = await testexec.work({**where, "timeout": 3, "tests": ["test_a.py", "test_loop.py"]}, seat)
     assert ran["status"] in ("TIMEOUT", "CPU_LIMIT")
     assert ran["counts"] == {"interrupted": 1, "passed": 1}
