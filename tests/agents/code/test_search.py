@@ -1,4 +1,4 @@
-from clew.agents.code.search import FIRST_BATCH, LARGEST_BATCH, PATIENCE, Search
+from clew.agents.code.search import DOUBT, FIRST_BATCH, LARGEST_BATCH, PATIENCE, Search
 
 
 def repair(rank, repaired, near=(), score=0.5):
@@ -35,6 +35,22 @@ def test_passed_ranks_are_handed_out_once():
     assert [found.rank for found in search.drain()] == [3, 1]
     assert search.drain() == []
     assert search.counts == {"killed": 2, "passed": 2}
+
+
+def test_a_doubtful_one_waits_for_a_better_one():
+    search = Search(total=500, max_tries=500, time_limit=60)
+    search.take(["passed", "killed"], 1.0, [{**repair(0, [0]), "sure": False}])
+    assert search.drain() == []
+    search.take(["killed", "passed"], 1.0, [repair(3, [0], score=0.3)])
+    assert [found.rank for found in search.drain()] == [0, 3]
+
+
+def test_a_doubtful_one_does_not_wait_for_ever():
+    search = Search(total=500, max_tries=500, time_limit=60)
+    search.take(["partial", "passed"], 1.0, [repair(0, [1]), {**repair(1, [0, 1]), "sure": False}])
+    assert (search.drain(), search.part()) == ([], None)
+    search.take(["killed"] * DOUBT, 1.0)
+    assert [found.rank for found in search.drain()] == [1]
 
 
 def test_limits():

@@ -43,6 +43,18 @@ class Context:
         return [name for name in found if name not in nested and name != "_"]
 
     @cached_property
+    def nested(self) -> list[str]:
+        """Functions that this function defines."""
+        return [n.name for n in self._nodes if isinstance(n, FUNCTIONS) and n is not self.root]
+
+    @cached_property
+    def unread(self) -> list[str]:
+        """Variables of this function that it never reads: something is likely to be missing where one fits."""
+        read = {n.id for n in self._nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        own = dict.fromkeys([*self.parameters, *_bound(self._own_nodes())]) if self.function else {}
+        return [name for name in own if name not in read and not name.startswith("_")]
+
+    @cached_property
     def module_names(self) -> list[str]:
         """Data (not functions, classes or modules) that the module assigns at its own level."""
         return list(dict.fromkeys(_bound(iter(self.source.tree.body), deep=False)))
@@ -70,10 +82,28 @@ class Context:
         return {n.name: max(0, len(_parameters(n)) - 1) for n in around.body if isinstance(n, FUNCTIONS)}
 
     @cached_property
+    def unbound(self) -> list[str]:
+        """Names that this function reads and that nothing binds but, perhaps, an assignment that adds to them."""
+        if self.function is None:
+            return []
+        adding = {n.target for n in self._nodes if isinstance(n, ast.AugAssign)}
+        names = [n for n in self._nodes if isinstance(n, ast.Name)]
+        stored = {n.id for n in names if not isinstance(n.ctx, ast.Load) and n not in adding}
+        used = dict.fromkeys(n.id for n in names if isinstance(n.ctx, ast.Load) or n in adding)
+        added = {n.id for n in names if n in adding}
+        around = [None, *(n for n in self.source.ancestors(self.function) if isinstance(n, FUNCTIONS))]
+        elsewhere = self.source.known.union(*(self.source.bound.get(function, set()) for function in around))
+        known = stored | elsewhere | {a.arg for a in self._nodes if isinstance(a, ast.arg)}
+        outside = {n for node in self._nodes if isinstance(node, (ast.Global, ast.Nonlocal)) for n in node.names}
+        found = [name for name in used if name not in known or (name in added and name not in stored | outside)]
+        return [name for name in found if name not in set(self.parameters) and name not in outside]
+
+    @cached_property
     def attributes(self) -> dict[str, list[str]]:
-        """Attributes seen in the whole file, by the text before the dot; calls apart under ``text()``."""
+        """Attributes seen in the class around and the whole file, by the text before the dot; calls apart under ``text()``."""
         found: dict[str, dict[str, None]] = {}
-        for node in ast.walk(self.source.tree):
+        around = [n for n in self.source.ancestors(self.root) if isinstance(n, ast.ClassDef)] if self.function else []
+        for node in [*(n for top in around for n in ast.walk(top)), *self.source.nodes]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 parent = self.source.parents.get(node)
                 called = isinstance(parent, ast.Call) and parent.func is node

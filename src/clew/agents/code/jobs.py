@@ -30,6 +30,7 @@ from clew.agents.code.ranges import packed, unpacked
 from clew.agents.code.records import Batched, Change, Edit, Located, Request, Suite
 from clew.agents.code.runner.scope import editable, split_node_id
 from clew.agents.code.runs import FAILING
+from clew.agents.code.signs import Told
 from clew.core.errors import Failure
 from clew.gate.ports.sandbox import SandboxBackend
 
@@ -107,6 +108,7 @@ async def locate(
         whole=any(len(unpacked(hit)) == len(targets) for hit in hits),
         hanging=len(hanging),
         edits=made,
+        told=sessions.told(session, targets, frozenset(spectrum.lines)),
     )
     total = len(_candidates(repo, located))
     return msgspec.to_builtins(msgspec.structs.replace(located, candidates=total))
@@ -272,11 +274,11 @@ def _candidates(repo: Path, located: Located) -> list[Candidate]:
     names = frozenset(suspect.file for suspect in located.suspects)
     files = workspace.sources(repo, names, frozenset(located.files))
     files.update({name: data for name, data in _changed(repo, located.edits).items() if name in names})
-    key = msgspec.json.encode((located.suspects, located.import_lines))
+    key = msgspec.json.encode((located.suspects, located.import_lines, located.told))
     return _candidates_of(tuple(sorted(files.items())), key)
 
 
 @lru_cache(maxsize=4)
 def _candidates_of(files: tuple[tuple[str, bytes], ...], key: bytes) -> list[Candidate]:
-    suspects, import_lines = msgspec.json.decode(key, type=tuple[list[Suspect], dict[str, str]])
-    return candidates(dict(files), suspects, {file: unpacked(text) for file, text in import_lines.items()})
+    suspects, import_lines, told = msgspec.json.decode(key, type=tuple[list[Suspect], dict[str, str], list[Told]])
+    return candidates(dict(files), suspects, {file: unpacked(text) for file, text in import_lines.items()}, told)

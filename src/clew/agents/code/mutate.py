@@ -13,6 +13,7 @@ from clew.agents.code.mutations import (
     comparisons,
     conditions,
     constants,
+    copied,
     exceptions,
     initial,
     names,
@@ -22,6 +23,7 @@ from clew.agents.code.mutations import (
     slices,
     statements,
 )
+from clew.agents.code.signs import Signs, Told
 from clew.agents.code.source import Mutation, Source
 
 Family = Callable[[ast.stmt, Context], Iterator[Mutation]]
@@ -38,6 +40,7 @@ FAMILIES: tuple[Family, ...] = (
     returns.mutate,
     exceptions.mutate,
     initial.mutate,
+    copied.mutate,
     statements.mutate,
 )
 
@@ -64,9 +67,9 @@ def candidates(
     sources: Mapping[str, bytes],
     suspects: Sequence[Suspect],
     import_lines: Mapping[str, Sequence[int]],
-    families: Sequence[Family] = FAMILIES,
+    told: Sequence[Told] = (),
 ) -> list[Candidate]:
-    """Every distinct candidate, best first; the order depends on the arguments alone.
+    """Every distinct candidate, best first; the order depends on the arguments alone. ``told``: how the targets fail.
 
     Files that do not parse (a syntax newer than this interpreter's) yield none.
     """
@@ -79,12 +82,12 @@ def candidates(
             source = Source(path, sources[path])
         except (SyntaxError, UnicodeDecodeError, ValueError):
             continue
-        found.extend(_of_file(source, lines, frozenset(import_lines.get(path, ())), families))
+        found.extend(_of_file(source, lines, frozenset(import_lines.get(path, ())), told))
     return sorted(found, key=lambda c: (-c.score, c.path, c.start, c.end, c.text))
 
 
 def _of_file(
-    source: Source, lines: Mapping[int, Suspect], at_import: frozenset[int], families: Sequence[Family]
+    source: Source, lines: Mapping[int, Suspect], at_import: frozenset[int], told: Sequence[Told]
 ) -> Iterator[Candidate]:
     contexts: dict[ast.AST | None, Context] = {}
     best: dict[tuple[int, int, bytes], Candidate] = {}
@@ -92,12 +95,13 @@ def _of_file(
     for statement, suspect in statement_scores(source, lines).items():
         function = source.function_of(statement)
         context = contexts.setdefault(function, Context(source, function))
-        for family in families:
+        signs = Signs(statement, source, told)
+        for family in FAMILIES:
             for mutation in family(statement, context):
                 edit = minimal(source.data, mutation.start, mutation.end, mutation.text)
                 if edit is None:
                     continue
-                score = round(suspect.score * mutation.prior, 6)
+                score = round(suspect.score * signs.prior(mutation), 6)
                 known = best.get(edit)
                 if known is not None and known.score >= score:
                     continue
@@ -120,11 +124,11 @@ _REMOVES = frozenset(
     {
         *("statement too many", "condition too many", "condition dropped", "operand dropped"),
         *("argument dropped", "element dropped", "slice too many"),
-        *("result of another branch", "result dropped"),
+        *("result of another branch", "result dropped", "sign of a constant"),
     }
 )
 _SPECIAL = frozenset({"base case missing", "guard missing"})
-_FIXED = re.compile(r"\s*(return )?(None|True|False|-?\d+|''|\[\]|\{\}|\[\[\]\])\s*$")
+_FIXED = re.compile(r"\s*(return|(return )?(None|True|False|-?\d+|''|\[\]|\{\}|\[\[\]\]))\s*$")
 
 
 def trust(candidate: Candidate) -> float:
@@ -135,12 +139,8 @@ def trust(candidate: Candidate) -> float:
     """
     if candidate.operator in _REMOVES:
         return 0.5
-    special = candidate.operator in _SPECIAL
-    return (
-        0.7
-        if special or (candidate.operator.startswith(("return", "statement")) and _FIXED.match(candidate.text))
-        else 1.0
-    )
+    told = candidate.operator.startswith(("return", "statement", "wrong jump"))
+    return 0.7 if candidate.operator in _SPECIAL or (told and _FIXED.match(candidate.text)) else 1.0
 
 
 def minimal(data: bytes, start: int, end: int, text: str) -> tuple[int, int, bytes] | None:

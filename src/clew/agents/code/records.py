@@ -4,6 +4,7 @@ import msgspec
 
 from clew.agents.code.interpreter import Interpreter
 from clew.agents.code.localise import Spectrum, Suspect
+from clew.agents.code.signs import Told
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +126,8 @@ class Located(msgspec.Struct, frozen=True):
     hanging: int = 0
     """How many targets never ended; they are the last ones."""
     edits: list[Edit] = []
+    told: list[Told] = []
+    """How the targets fail, each way once."""
 
 
 class Change(msgspec.Struct, frozen=True):

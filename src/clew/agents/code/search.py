@@ -14,6 +14,8 @@ Reason = Literal["", "exhausted", "tries", "time", "stuck"]
 
 FIRST_BATCH = 24
 LARGEST_BATCH = 256
+DOUBT = 72
+"""Tries that are spent on finding a better one after one of a doubtful kind has passed."""
 PATIENCE = 150
 """Tries that are spent on finding a repair of everything after one of a part was found."""
 
@@ -92,12 +94,17 @@ class Search:
         return Batch(self.tried, self._end - self.tried)
 
     @property
+    def _doubtful(self) -> bool:
+        first = min((repair.rank for repair in self.passed), default=self.tried)
+        return self.tried < first + DOUBT and not self.reason and not any(repair.sure for repair in self.passed)
+
+    @property
     def _midway(self) -> bool:
         return self.tried < self._end and not self.reason
 
     def drain(self) -> list[Repair]:
-        """Candidates that have passed since the last call, best first."""
-        if self._midway:
+        """Candidates that have passed since the last call, best first; those of doubtful kinds alone are held back a while."""
+        if self._midway or self._doubtful:
             return []
         passed, self.passed = self.passed, []
         return sorted(passed, key=lambda repair: (-repair.score, repair.rank))
@@ -105,7 +112,7 @@ class Search:
     def part(self) -> Repair | None:
         """The best of the partial repairs when it is time to take one; it is handed out once."""
         early = self._ripe is not None and self.tried < self._ripe and not self.reason
-        if not self.parts or early or self._midway:
+        if not self.parts or early or self._midway or self.passed:
             return None
         best = min(self.parts, key=lambda r: (not r.explains, -len(r.repaired), -r.score, r.rank))
         self.parts.remove(best)

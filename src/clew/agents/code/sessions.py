@@ -1,11 +1,18 @@
 """What the answer of one session says of the suite: counts, times, and which failing tests are of use."""
 
+import re
+
 import msgspec
 
 from clew.agents.code.localise import Spectrum, Suspect
 from clew.agents.code.ranges import packed
 from clew.agents.code.records import Session, Suite, Test
 from clew.agents.code.runs import FAILING
+from clew.agents.code.signs import Told
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_TOLD = 200
+_WAYS = 20
 
 
 def slowest(session: Session, suite: Suite) -> float:
@@ -41,6 +48,16 @@ def counts(session: Session) -> dict[str, int]:
 
 def seconds(session: Session) -> float:
     return round(sum(test.took for test in session.tests), 3)
+
+
+def told(session: Session, targets: list[int], files: frozenset[str]) -> list[Told]:
+    """How the targets fail: the first line of the message, and the innermost place in the files that may be repaired."""
+    found: dict[Told, None] = {}
+    for target in targets:
+        test = session.tests[target]
+        place = next(((file, line) for file, line in reversed(test.frames) if file in files), ("", 0))
+        found.setdefault(Told(_ADDRESS.sub("", test.message.partition("\n")[0])[:_TOLD], *place))
+    return list(found)[:_WAYS]
 
 
 def compact(

@@ -2,10 +2,13 @@
 
 import ast
 import bisect
+import builtins
 from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
+
+from clew.agents.code.kinds import call_name
 
 ATOMS = (
     ast.Name,
@@ -89,13 +92,64 @@ class Source:
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
 
     @cached_property
     def statements(self) -> list[ast.stmt]:
         """All statements, in the order of the text."""
-        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+        found = [node for node in self.nodes if isinstance(node, ast.stmt)]
         return sorted(found, key=lambda s: (s.lineno, s.col_offset))
+
+    @cached_property
+    def bound(self) -> dict[ast.AST | None, set[str]]:
+        """Variables by the function that gives them a value; under None those of the module and of classes."""
+        found: dict[ast.AST | None, set[str]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.setdefault(self.function_of(node), set()).add(node.id)
+            elif isinstance(node, ast.arg):
+                found.setdefault(self.function_of(node), set()).add(node.arg)
+        return found
+
+    @cached_property
+    def known(self) -> set[str]:
+        """Functions, classes and imports of any place, what any code makes global, and what the language has."""
+        found = set(dir(builtins))
+        for node in self.nodes:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                found.add(node.name)
+            elif isinstance(node, ast.alias):
+                found.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                found.add(node.name)
+            elif isinstance(node, ast.Global):
+                found.update(node.names)
+        return found
+
+    @cached_property
+    def named_calls(self) -> dict[str, list[ast.Call]]:
+        """Calls with named arguments, by the last name of what is called."""
+        found: dict[str, list[ast.Call]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Call) and node.keywords:
+                found.setdefault(call_name(node), []).append(node)
+        return found
+
+    @cached_property
+    def signatures(self) -> dict[str, list[str]]:
+        """Parameters of functions, methods and classes, by name."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes:
+            if isinstance(node, FUNCTIONS):
+                above = self.parents.get(node)
+                name = above.name if node.name == "__init__" and isinstance(above, ast.ClassDef) else node.name
+                every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                found.setdefault(name, [argument.arg for argument in every])
+        return found
 
     def offset(self, line: int, column: int) -> int:
         return self._starts[line - 1] + column

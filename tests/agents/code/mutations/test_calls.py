@@ -5,6 +5,15 @@ import pytest
 from clew.agents.code.mutations import calls
 
 CASES = {
+    "generated": (
+        "def f(a):\n    b = (x for x in a)\n    return b\n",
+        ["b = tuple(x for x in a)", "b = list(x for x in a)"],
+    ),
+    "named": ("def g(a, c=1): ...\ndef h(a, c):\n    return g(a)\n", ["return g(a, c=c)"]),
+    "named elsewhere": ("def f(a):\n    open(a, mode='x')\n    return open(a)\n", ["return open(a, mode='x')"]),
+    "second": ("def f(d, k):\n    d.setdefault(k)\n", ["d.setdefault(k, {})"]),
+    "unread": ("def f(a, b):\n    return g(b)\n", ["g(b, a)", "g(a, b)"]),
+    "iterator": ("def f(a):\n    a = a\n    return next(a)\n", ["a = iter(a)"]),
     "swapped": ("def f(a, b):\n    return g(a, b)\n", ["g(b, a)"]),
     "too many": ("def f(a):\n    return g(a)\n", ["return a\n"]),
     "missing": ("def f(a):\n    return a\n", ["return len(a)"]),

@@ -5,6 +5,7 @@ import pytest
 from clew.agents.code.mutations import conditions
 
 CASES = {
+    "not, anywhere": ("def f(a):\n    b = a > 1\n    return g(c=a is b)\n", ["b = not (a > 1)", "g(c=not (a is b))"]),
     "negated": ("def f(a):\n    if a:\n        return 1\n", ["if not a:"]),
     "endless": ("def f(queue):\n    while True:\n        queue.pop()\n", ["while queue:"]),
     "guard": ("def f(n):\n    if n.next is None:\n        return 1\n", ["if n is None or n.next is None:"]),

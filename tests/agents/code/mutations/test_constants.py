@@ -5,6 +5,9 @@ import pytest
 from clew.agents.code.mutations import constants
 
 CASES = {
+    "half": ("def f(a):\n    return a[:256]\n", ["a[:128]"]),
+    "case": ('def f(a):\n    return a + "aB"\n', ["'Ab'"]),
+    "default": ("def f(a=None, b=True):\n    return a, b\n", ["a=0", "b=False"]),
     "integer": ("def f(a):\n    return a[1]\n", ["return a[0]", "return a[2]", "return a[-1]"]),
     "truth": ("def f():\n    return True\n", ["return False"]),
     "display": ("def f(n):\n    return []\n", ["return [n]"]),

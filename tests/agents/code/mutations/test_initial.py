@@ -21,3 +21,13 @@ def test_what_is_bound_anywhere_is_left_alone(variants, found):
 def test_names_of_other_scopes_are_left_alone(variants):
     code = "total = 0\ndef add(n):\n    global total\n    total += n\n    return len(str(total))\n"
     assert variants(mutate, code) == {}
+
+
+def test_in_the_place_of_a_statement_that_does_nothing(variants):
+    code = "def gather(xs):\n    pass\n    for x in xs:\n        found[x] = 1\n"
+    assert code.replace("pass", "found = {}") in variants(mutate, code)
+
+
+def test_a_variable_of_another_function_is_none_of_this_one(variants):
+    code = "def one():\n    found = 1\n    return found\ndef two():\n    return found\n"
+    assert code.replace("two():\n", "two():\n    found = []\n") in variants(mutate, code)

@@ -5,6 +5,9 @@ import pytest
 from clew.agents.code.mutations import operators
 
 CASES = {
+    "every connector": ("def f(a, b, c):\n    return a or b or c\n", ["return a and b and c"]),
+    "sign": ("def f(a, b):\n    a = b\n    return a * 2\n", ["a = -b", "return -a * 2"]),
+    "in place, rare": ("def f(n):\n    n /= 2\n    return n\n", ["n += 2", "n **= 2", "n //= 2"]),
     "arithmetic": ("def f(a, b):\n    return a - b\n", ["return a + b", "return b - a", "return a\n"]),
     "bitwise in place": ("def f(n):\n    n ^= n - 1\n    return n\n", ["n &= n - 1", "n = n - 1"]),
     "boolean": ("def f(a, b):\n    return a and b\n", ["return a or b", "return b\n"]),

@@ -5,6 +5,7 @@ import pytest
 from clew.agents.code.mutations import returns
 
 CASES = {
+    "inner function": ("def f(a):\n    def g(b):\n        return a\n    return\n", ["    return g\n"]),
     "forgotten": ("def f(a):\n    f(a)\n", ["return f(a)"]),
     "delegation": ("def f(a):\n    yield a\n    f(a)\n", ["yield from f(a)", "yield from a"]),
     "base case": ("def f(n):\n    return f(n - 1)\n", ["    if n == 0:\n        return 0\n    return f(n - 1)"]),

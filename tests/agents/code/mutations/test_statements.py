@@ -5,6 +5,10 @@ import pytest
 from clew.agents.code.mutations import statements
 
 CASES = {
+    "each item": (
+        "def f(a, fs):\n    for g in fs:\n        pass\n    return a\n",
+        ["    for g in fs:\n        a = g(a)\n"],
+    ),
     "too many": ("def f(a):\n    a.pop()\n    return a\n", ["def f(a):\n    return a\n"]),
     "memory": (
         "def f(n):\n    seen = set()\n    if n in seen:\n        return 0\n    return f(n)\n",

@@ -1,6 +1,7 @@
 import os
 import resource
 import signal
+import threading
 
 from clew.agents.code.runner.children import limit_cpu, limit_memory, spawn, wait_any
 
@@ -49,12 +50,30 @@ def test_memory_is_bounded_above_what_is_used():
         except MemoryError:
             os.write(pipe, b"refused")
 
-    before = resource.getrlimit(resource.RLIMIT_AS)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
     child = spawn(hog, wall=30)
     wait_any([child])
     assert child.data == b"refused"
     child.end()
-    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_threads_need_no_more_memory_than_they_touch():
+    def many(pipe: int) -> None:
+        limit_memory(256 * 1024 * 1024)
+        go = threading.Event()
+        threads = [threading.Thread(target=go.wait) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        go.set()
+        for thread in threads:
+            thread.join()
+        os.write(pipe, b"all")
+
+    child = spawn(many, wall=30)
+    wait_any([child])
+    assert child.data == b"all"
+    child.end()
 
 
 def test_the_first_of_several_to_answer_is_returned():

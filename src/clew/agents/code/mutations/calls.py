@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from clew.agents.code.context import Context
-from clew.agents.code.kinds import NUMBER, SEQUENCE, SET, TEXT, call_name
+from clew.agents.code.kinds import MAPPING, NUMBER, SEQUENCE, SET, TEXT, call_name
 from clew.agents.code.source import Mutation
 
 FAMILY = "call"
@@ -12,11 +12,36 @@ FAMILY = "call"
 # What is forgotten around a value of a kind, most usual first.
 _WRAPPERS = {
     NUMBER: ("abs", "int", "str", "float", "round"),
-    SEQUENCE: ("len", "list", "sorted", "set", "sum", "max", "min", "tuple", "reversed", "enumerate"),
+    SEQUENCE: (
+        "len",
+        "list",
+        "sorted",
+        "set",
+        "tuple",
+        "iter",
+        "sum",
+        "max",
+        "min",
+        "reversed",
+        "enumerate",
+        "dict",
+        "next",
+    ),
     SET: ("len", "sorted", "list"),
+    MAPPING: ("dict", "list", "len", "sorted"),
     TEXT: ("int", "len", "list", "str", "float"),
 }
-_UNKNOWN = ("len", "list", "int", "str", "abs", "sorted", "set", "tuple", "sum", "bool", "float", "reversed")
+_UNKNOWN = (
+    *("len", "list", "int", "str", "tuple", "iter", "set", "sorted", "abs", "bool", "next", "sum", "float", "dict"),
+    *("reversed", "frozenset", "enumerate", "repr"),
+)
+_GENERATED = ("list", "tuple", "set", "sum", "sorted", "any", "all", "dict", "max", "min", "next", "frozenset")
+_SECOND = {
+    "setdefault": ("{}", "[]", "set()", "0"),
+    "isinstance": ("str", "list", "tuple", "dict", "int"),
+}
+"""What stands second where the first argument alone is hardly ever meant."""
+_MORE = ("None", "0", "1", "{}", "[]", "''", "True", "False")
 _METHOD_CALLS = {SEQUENCE: (".copy()", "[:]"), TEXT: (".strip()", ".lower()", ".split()"), SET: (".copy()",)}
 _UNKNOWN_METHODS = (".copy()", ".strip()", ".lower()", ".items()", ".values()", ".keys()")
 _PLACES = (
@@ -56,7 +81,10 @@ def _arguments(node: ast.Call, context: Context) -> Iterator[Mutation]:
         yield _with_arguments(node, texts[:i] + texts[i + 1 :], context, "argument dropped", 0.25)
     wanted = context.functions.get(call_name(node), context.methods.get(call_name(node)))
     usual = 0.3 if wanted is not None and wanted > len(texts) + len(node.keywords) else 0.06
-    for rank, name in enumerate([*context.names[:8], "0", "1", "None"]):
+    idiom = _SECOND.get(call_name(node), ()) if len(texts) == 1 else ()
+    if context.unread or idiom:
+        usual = max(usual, 0.3 if idiom else 0.15)
+    for rank, name in enumerate(dict.fromkeys([*idiom, *context.unread, *_others_first(context.names[:8]), *_MORE])):
         if name not in texts:
             yield _with_arguments(node, [*texts, name], context, "argument missing", usual / (1 + 0.2 * rank))
             if texts:
@@ -65,9 +93,31 @@ def _arguments(node: ast.Call, context: Context) -> Iterator[Mutation]:
         if keyword.arg:
             rest = [source.text(k) for k in node.keywords if k is not keyword]
             yield source.put(node, _call(node, [*texts, *rest], context), "argument dropped", 0.2)
+    for rank, keyword in enumerate(_keywords(node, context)[:8]):
+        every = [*texts, *(source.text(k) for k in node.keywords), keyword]
+        yield source.put(node, _call(node, every, context), "argument missing", 0.25 / (1 + 0.2 * rank))
     if call_name(node) in {"sorted", "sort"} and not any(k.arg == "reverse" for k in node.keywords):
         every = [*texts, *(source.text(k) for k in node.keywords), "reverse=True"]
         yield source.put(node, _call(node, every, context), "argument missing", 0.25)
+
+
+def _others_first(names: list[str]) -> list[str]:
+    """An object is seldom handed on by its own methods."""
+    return sorted(names, key=lambda name: name in {"self", "cls"})
+
+
+def _keywords(node: ast.Call, context: Context) -> list[str]:
+    """Named arguments that this call might have, too: of other calls of the same name, and parameters by their own name."""
+    source, name = context.source, call_name(node)
+    given = {keyword.arg for keyword in node.keywords}
+    names = {*context.names, *context.module_names}
+    found: dict[str, None] = {}
+    for other in source.named_calls.get(name, ()):
+        for keyword in other.keywords:
+            local = {n.id for n in ast.walk(keyword.value) if isinstance(n, ast.Name)}
+            if keyword.arg and keyword.arg not in given and local <= names:
+                found.setdefault(source.text(keyword))
+    return [*found, *(f"{p}={p}" for p in source.signatures.get(name, ()) if p in names and p not in given)]
 
 
 def _with_arguments(node: ast.Call, texts: list[str], context: Context, operator: str, prior: float) -> Mutation:
@@ -100,6 +150,10 @@ def _wrapped(node: ast.expr, statement: ast.stmt, context: Context) -> Iterator[
     if isinstance(parent, ast.Call) and parent.func is node:
         return
     kinds = sorted(context.kind_of(node))
+    if isinstance(node, ast.GeneratorExp):
+        for rank, wrapper in enumerate(_GENERATED if not isinstance(parent, ast.Call) else ()):
+            yield source.put(node, wrapper + text, "call missing", 0.4 / (1 + 0.2 * rank))
+        return
     wrappers = dict.fromkeys(w for kind in kinds for w in _WRAPPERS.get(kind, ())) or dict.fromkeys(_UNKNOWN)
     for rank, wrapper in enumerate(w for w in wrappers if w != call_name(node) and w != call_name_of(parent)):
         yield source.put(node, f"{wrapper}({text})", "call missing", 0.14 / (1 + 0.2 * rank))

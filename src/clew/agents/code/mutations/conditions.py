@@ -55,6 +55,12 @@ def _turned(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
         if isinstance(node, ast.BoolOp):
             for part in node.values:
                 yield source.put(part, _negated(part, source.text(part)), FAMILY, 0.25)
+        elif (
+            isinstance(source.parents.get(node), (ast.Assign, ast.keyword, ast.Call, ast.Lambda))
+            and not isinstance(node, (ast.Name, ast.Constant))
+            and TRUTH in context.kind_of(node)
+        ):
+            yield source.put(node, _negated(node, source.text(node)), FAMILY, 0.2)
     value = statement.value if isinstance(statement, ast.Return) else None
     if isinstance(value, (ast.Name, ast.Attribute, ast.Call, ast.Compare, ast.BoolOp, ast.UnaryOp)):
         usual = 0.3 if context.truthful or TRUTH in context.kind_of(value) else 0.08

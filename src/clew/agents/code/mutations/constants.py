@@ -8,7 +8,7 @@ from clew.agents.code.kinds import NUMBER
 from clew.agents.code.source import FUNCTIONS, Mutation
 
 FAMILY = "constant"
-_USUAL = {0: (1, -1), 1: (0, 2, -1), -1: (0, 1), 2: (1, 3, 0)}
+_USUAL = {0: (1,), 1: (0, 2), -1: (0, 1), 2: (1, 3, 0)}
 _DISPLAYS = (ast.List, ast.Tuple, ast.Set)
 
 
@@ -52,7 +52,7 @@ def _default(node: ast.Constant, context: Context) -> Iterator[Mutation]:
 
 
 def _integer(node: ast.Constant, value: int, context: Context) -> Iterator[Mutation]:
-    near = dict.fromkeys((*_USUAL.get(value, ()), value + 1, value - 1))
+    near = [n for n in dict.fromkeys((*_USUAL.get(value, ()), value + 1, value - 1)) if n >= 0 or value < 0]
     for rank, other in enumerate(near):
         added_to = context.source.parents.get(node)
         whole = (
@@ -64,9 +64,12 @@ def _integer(node: ast.Constant, value: int, context: Context) -> Iterator[Mutat
         else:
             yield context.source.put(node, str(other), FAMILY, 0.6 / (1 + 0.35 * rank))
     others = [n for n in context.integers if n not in near and n != value]
-    far = dict.fromkeys([*others, *(n for n in (0, 1) if n not in near), -value, value * 10, value // 10, value * 2])
+    scaled = [value // 2] if value % 2 == 0 else []
+    far = dict.fromkeys([*others, *(n for n in (0, 1) if n not in near), *scaled, value * 10, value // 10, value * 2])
     for rank, other in enumerate(n for n in far if n != value and n not in near):
         yield context.source.put(node, str(other), FAMILY, 0.2 / (1 + 0.2 * rank))
+    for other in (-1, -value) if value >= 0 else (-value,):
+        yield context.source.put(node, str(other), "sign of a constant", 0.15)
     for rank, name in enumerate(context.of_kind(NUMBER)):
         yield context.source.put(node, name, "constant for variable", 0.3 / (1 + 0.25 * rank))
 
@@ -77,6 +80,7 @@ def _string(node: ast.Constant, value: str, context: Context) -> Iterator[Mutati
     variants = [
         value.strip(),
         value + " ",
+        value.swapcase(),
         value.lower(),
         value.upper(),
         value.capitalize(),
@@ -87,7 +91,8 @@ def _string(node: ast.Constant, value: str, context: Context) -> Iterator[Mutati
     ]
     for rank, other in enumerate(v for v in dict.fromkeys(variants) if v != value):
         yield context.source.put(node, repr(other), FAMILY, 0.2 / (1 + 0.2 * rank))
-    near = sorted((s for s in context.strings if s != value), key=lambda s: (abs(len(s) - len(value)), s))
+    others = (s for s in context.strings if s != value)
+    near = sorted(others, key=lambda s: (not (s.startswith(value) or value.startswith(s)), abs(len(s) - len(value)), s))
     for rank, other in enumerate(near[:12]):
         yield context.source.put(node, repr(other), FAMILY, 0.25 / (1 + 0.2 * rank))
 

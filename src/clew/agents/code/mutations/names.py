@@ -72,9 +72,10 @@ def _variable(node: ast.Name, statement: ast.stmt, context: Context) -> Iterator
         return
     usual = 0.15 if stored else 0.55
     others = [n for n in context.names if n != node.id]
-    others.sort(key=lambda n: -context.alike(node.id, n))
+    fits = {n: max(context.alike(node.id, n), 0.9 * (n in context.unread)) for n in others}
+    others.sort(key=lambda n: -fits[n])
     for rank, other in enumerate(others[:12]):
-        yield context.source.put(node, other, FAMILY, usual * context.alike(node.id, other) / (1 + 0.1 * rank))
+        yield context.source.put(node, other, FAMILY, usual * fits[other] / (1 + 0.1 * rank))
     if stored:
         return
     for rank, other in enumerate(n for n in context.module_names if n != node.id and n not in others):

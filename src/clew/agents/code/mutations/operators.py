@@ -6,7 +6,7 @@ import tokenize
 from collections.abc import Iterator
 
 from clew.agents.code.context import Context
-from clew.agents.code.kinds import TEXT
+from clew.agents.code.kinds import NUMBER, TEXT
 from clew.agents.code.source import Mutation, Source
 
 FAMILY = "operator"
@@ -53,6 +53,8 @@ INSTEAD: dict[type[ast.operator], tuple[tuple[str, float], ...]] = {
     )
     for kind, usual in _USUAL.items()
 }
+_MEANT = {"+": 0.4, "-": 0.25}
+"""Whatever stands there: most statements that change a variable in place add to it, or take from it."""
 _UNORDERED = (ast.Mult, ast.BitAnd, ast.BitOr, ast.BitXor)
 
 
@@ -100,8 +102,23 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
             yield from _boolean(node, source)
         elif isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Invert):
             yield source.put(node, source.text(node.operand), FAMILY, 0.45)
+            if isinstance(node.operand, ast.Call) and len(node.operand.args) == 1:
+                yield source.put(node, source.text(node.operand.args[0]), "call too many", 0.2)
+        elif isinstance(node, (ast.Name, ast.Attribute, ast.Call, ast.Subscript)):
+            yield from _negative(node, context)
     if isinstance(statement, ast.AugAssign):
         yield from _augmented(statement, source)
+
+
+def _negative(node: ast.expr, context: Context) -> Iterator[Mutation]:
+    """A sign that is missing from a value."""
+    source, parent = context.source, context.source.parents.get(node)
+    whole = isinstance(parent, (ast.Assign, ast.Return)) and parent.value is node
+    added = isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Add, ast.Sub, ast.Mult))
+    passed = isinstance(parent, ast.Call) and node in parent.args
+    if whole or added or passed or isinstance(parent, (ast.Compare, ast.IfExp)):
+        usual = 0.2 if whole else 0.12
+        yield source.put(node, f"-{source.text(node)}", FAMILY, usual * context.may_be(node, NUMBER))
 
 
 def _binary(node: ast.BinOp, context: Context) -> Iterator[Mutation]:
@@ -142,6 +159,9 @@ def _boolean(node: ast.BoolOp, source: Source) -> Iterator[Mutation]:
         mutation = replace_token(source, (left, right), (symbol, other), 0.6, FAMILY)
         if mutation:
             yield mutation
+    if len(node.values) > 2:
+        every = [_bracket(v, source.text(v)) for v in node.values]
+        yield source.put(node, f" {other} ".join(every), FAMILY, 0.5)
     for dropped in range(len(node.values)):
         rest = [_bracket(v, source.text(v)) for i, v in enumerate(node.values) if i != dropped]
         yield source.put(node, f" {symbol} ".join(rest), "condition dropped", 0.45)
@@ -154,7 +174,8 @@ def _augmented(statement: ast.AugAssign, source: Source) -> Iterator[Mutation]:
     place = token_between(source, source.span(statement.target)[1], source.span(statement.value)[0], symbol + "=")
     if place is None:
         return
-    for other, prior in (*INSTEAD[type(statement.op)], ("", 0.3)):
+    for other, usual in (*INSTEAD[type(statement.op)], ("", 0.3)):
+        prior = max(usual, _MEANT.get(other, 0.0))
         yield Mutation(FAMILY, statement.lineno, place[0], place[1], other + "=", prior)
 
 

@@ -27,8 +27,8 @@ def _value(statement: ast.Return, context: Context) -> Iterator[Mutation]:
     source, node = context.source, statement.value
     if node is None:
         end = source.span(statement)[1]
-        for rank, text in enumerate([*context.names, *_EMPTY]):
-            yield Mutation(FAMILY, statement.lineno, end, end, f" {text}", 0.2 / (1 + 0.15 * rank))
+        for rank, text in enumerate(dict.fromkeys([*context.nested, *context.unread, *context.names, *_EMPTY])):
+            yield Mutation(FAMILY, statement.lineno, end, end, f" {text}", 0.25 / (1 + 0.12 * rank))
         return
     text = source.text(node)
     if context.is_generator:

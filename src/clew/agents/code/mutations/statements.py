@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from clew.agents.code.context import Context
 from clew.agents.code.kinds import NUMBER, SEQUENCE, SET
+from clew.agents.code.signs import block
 from clew.agents.code.source import FUNCTIONS, Mutation, Source
 
 FAMILY = "statement"
 _SIMPLE = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Return, ast.Raise, ast.Delete)
 _SIMPLE_TOO = (ast.Break, ast.Continue, ast.Pass, ast.Assert)
+_SMALL = 2
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
@@ -27,29 +29,24 @@ def mutate(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
         yield from _inserted(statement, context)
 
 
-def _block(statement: ast.stmt, source: Source) -> list[ast.stmt]:
-    """The list of statements that this one stands in."""
-    parent = source.parents[statement]
-    for field in ("body", "orelse", "finalbody"):
-        block: list[ast.stmt] = getattr(parent, field, [])
-        if statement in block:
-            return block
-    return [statement]
-
-
 def _deleted(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     source = context.source
     start, end = source.span(statement)
     simple = isinstance(statement, (*_SIMPLE, *_SIMPLE_TOO))
-    prior = 0.3 if simple else 0.15
-    if isinstance(statement, ast.If) and not source.data[:start].rstrip().endswith(b"elif"):
-        prior = 0.2
-    block = _block(statement, source)
-    if len(block) > 1 and source.indent(statement) is not None and _ends_line(source, end):
+    if not simple and not _is_small_if(statement):
+        return
+    prior = 0.3 if simple else 0.2
+    around = block(statement, source)
+    if len(around) > 1 and source.indent(statement) is not None and _ends_line(source, end):
         line_start = source.offset(statement.lineno, 0)
         yield Mutation("statement too many", statement.lineno, line_start, _after_line(source, end), "", prior)
-    elif len(block) == 1 and simple and not isinstance(statement, ast.Pass):
+    elif len(around) == 1 and simple and not isinstance(statement, ast.Pass):
         yield Mutation("statement too many", statement.lineno, start, end, "pass", prior)
+
+
+def _is_small_if(statement: ast.stmt) -> bool:
+    """Of the statements with a body only these are superfluous now and then; without others too much is lost."""
+    return isinstance(statement, ast.If) and not statement.orelse and len(statement.body) <= _SMALL
 
 
 def _jumps(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
@@ -102,17 +99,17 @@ def _assignments(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
 
 def _moved(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     source = context.source
-    block = _block(statement, source)
+    around = block(statement, source)
     indent = source.indent(statement)
     if indent is None:
         return
-    index = block.index(statement)
-    if index + 1 < len(block) and source.indent(block[index + 1]) == indent:
-        yield from _swapped(statement, block[index + 1], source)
+    index = around.index(statement)
+    if index + 1 < len(around) and source.indent(around[index + 1]) == indent:
+        yield from _swapped(statement, around[index + 1], source)
     parent = source.parents[statement]
-    if index == len(block) - 1 and len(block) > 1 and isinstance(parent, (*_LOOPS, ast.If, ast.With)):
+    if index == len(around) - 1 and len(around) > 1 and isinstance(parent, (*_LOOPS, ast.If, ast.With)):
         yield from _dedented(statement, parent, source)
-    before = block[index - 1] if index else None
+    before = around[index - 1] if index else None
     if before is not None and isinstance(before, (*_LOOPS, ast.If, ast.With)) and not getattr(before, "orelse", None):
         deeper = source.indent(before.body[0])
         if deeper is not None and len(deeper) > len(indent):
@@ -147,10 +144,13 @@ def _inserted(statement: ast.stmt, context: Context) -> Iterator[Mutation]:
     indent = source.indent(statement)
     if indent is None:
         return
-    block = _block(statement, source)
+    around = block(statement, source)
     start, end = source.span(statement)
-    last = block[-1] is statement and not isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue))
+    last = around[-1] is statement and not isinstance(statement, (ast.Return, ast.Raise, ast.Break, ast.Continue))
     for text, prior in _candidates(statement, context):
+        if isinstance(statement, ast.Pass):
+            yield Mutation("statement missing", statement.lineno, start, end, text, prior)
+            continue
         yield Mutation("statement missing", statement.lineno, start, start, f"{text}\n{indent}", prior)
         if last:
             line = statement.end_lineno or statement.lineno
@@ -165,6 +165,7 @@ def _candidates(statement: ast.stmt, context: Context) -> Iterator[tuple[str, fl
         *_memory(context),
         *_copies(statement, context),
         *_progress(statement, context),
+        *_taken_up(statement, context),
         *_steps(context, looping=looping),
     ):
         if text != source.text(statement):
@@ -229,6 +230,18 @@ def _progress(statement: ast.stmt, context: Context) -> Iterator[tuple[str, floa
         for rank, path in enumerate(dict.fromkeys(source.text(n) for n in held)):
             yield f"{path}.pop()", 0.15 / (1 + 0.2 * rank)
             yield f"{path}.pop(0)", 0.12 / (1 + 0.2 * rank)
+
+
+def _taken_up(statement: ast.stmt, context: Context) -> Iterator[tuple[str, float]]:
+    """What is done with each item of a loop that never reads its variable."""
+    loop = context.source.parents[statement]
+    if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name) or loop.target.id not in context.unread:
+        return
+    item = loop.target.id
+    others = [name for name in reversed(context.names) if name != item]
+    for rank, name in enumerate(others[:6]):
+        for turn, text in enumerate((f"{name} = {item}({name})", f"{name}.append({item})", f"{name} += {item}")):
+            yield text, 0.2 / (1 + 0.2 * (rank + turn))
 
 
 def _steps(context: Context, *, looping: bool) -> Iterator[tuple[str, float]]:

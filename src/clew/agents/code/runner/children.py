@@ -77,16 +77,19 @@ def limit_cpu(seconds: float) -> None:
 
 
 def limit_memory(extra: int) -> None:
-    """Allow ``extra`` bytes of address space on top of what is mapped now, so that a wild loop fails by itself."""
+    """Allow ``extra`` bytes of data on top of what there is now, so that a wild loop fails by itself.
+
+    Data, not address space: of that each thread reserves far more than it ever touches.
+    """
     try:
-        mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        mapped = int(Path("/proc/self/statm").read_bytes().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = mapped + extra
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 def silence() -> None:
