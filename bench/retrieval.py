@@ -1,10 +1,10 @@
-"""Retrieval quality on a labelled collection in the format of the Glasgow test collections (Cranfield, CISI, MED).
+"""Retrieval quality on a labelled collection in the format of the Glasgow test collections (Cranfield, CISI, MED, CACM).
 
     python bench/retrieval.py FOLDER [--half odd|even|all]
 
 FOLDER has one file of documents, one of queries and one of judgements (``cran.all.1400``, ``cran.qry``, ``cranqrel``;
-``MED.ALL``, ``MED.QRY``, ``MED.REL`` …). Prints a table of nDCG@10, recall@10 and reciprocal rank, each way of searching
-against words alone by a paired randomisation test (Smucker, Allan, Carterette 2007).
+``MED.ALL``, ``MED.QRY``, ``MED.REL``; ``cacm.all``, ``query.text``, ``qrels.text``). Prints a table of nDCG@10, recall@10
+and reciprocal rank, each way of searching against words alone by a paired randomisation test (Smucker, Allan, Carterette 2007).
 
 A judged document is relevant or not: the sources disagree on which end of Cranfield's scale is the better one. Documents are
 compared as the collection has them after ``tend``: the offline embedder has learned from them and from nothing else.
@@ -63,7 +63,7 @@ def read(folder: Path) -> Labelled:
 
 
 def _kind(name: str) -> str:
-    kinds = {r"qrel|\.rel$": "judgements", r"qry$": "queries", r"\.all": "documents"}
+    kinds = {r"qrel|\.rel$": "judgements", r"qry$|^query": "queries", r"\.all": "documents"}
     return next((kind for pattern, kind in kinds.items() if re.search(pattern, name)), "")
 
 

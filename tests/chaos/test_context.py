@@ -277,9 +277,10 @@ def _not_found(collection: Collection, version: Version) -> Iterator[str]:
         if not (near.get(version.id) or 0) > 0.999:
             yield f"{version.id} is not found by its vector: {near.get(version.id)}"
     if version.relations:
-        facts = collection.facts
-        number = facts.entities.find(own)
-        if number is None or not facts.holding(list(facts.of("subject", number)), None, None):
+        with collection.facts() as facts:
+            number = facts.entities.find(own)
+            known = number is not None and facts.holding(list(facts.of("subject", number)), None, None)
+        if not known:
             yield f"what {version.id} states of {own} is not known"
 
 
@@ -398,7 +399,12 @@ def differing(found: State, allowed: list[State]) -> str:
 
 def main() -> None:
     _, kind, folder, seed = sys.argv[1:]
-    derived._FOLD, collections.SAVE_EVERY, files._BATCH = 60, 150, BATCH  # so that these happen all the time
+    derived._FOLD, derived._CROWD, collections.SAVE_EVERY, files._BATCH = (
+        60,
+        20,
+        150,
+        BATCH,
+    )  # so that these happen all the time
     print(json.dumps(killing(kind, Path(folder), seed)))
 
 

@@ -6,10 +6,14 @@ import threading
 import numpy as np
 import pytest
 
-from clew.context import shelf
+from clew.context import collection as collections
+from clew.context import derived as derived_module
+from clew.context import saved, shelf
 from clew.context.collection import Collection
 from clew.context.derived import FORMAT, Derived
-from clew.context.log.port import VersionConflict
+from clew.context.log.jsonl import JsonlLog
+from clew.context.log.port import Bounds, VersionConflict
+from clew.context.log.sqlite import SqliteLog
 from clew.context.rows import Rows
 from clew.core.errors import JournalError, UsageError
 from clew.gate.ports.context import Put, Query, Relation, Remove, SearchConfig, Version
@@ -145,8 +149,8 @@ def test_a_vector_for_what_is_removed_meanwhile(opened, vector, monkeypatch):
     collection.write([Put(id="a", text="apple"), Put(id="b", text="apple")])
     given = collection.log.vectors_since
 
-    def late(m, limit):
-        if found := given(m, limit):
+    def late(m, limit, embedder):
+        if found := given(m, limit, embedder):
             other.log.write([Remove(id="a")], 1)
         return found
 
@@ -476,3 +480,309 @@ def test_a_log_that_lost_what_its_index_knows_is_not_taken_for_empty(opened, tmp
         opened()
     shutil.rmtree(tmp_path / "c" / "index")
     assert opened().stats()["documents"] == 0
+
+
+# -- rows that are dead ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crowding(monkeypatch):
+    monkeypatch.setattr(derived_module, "_CROWD", 20)
+
+
+def churned(collection, times=4):
+    """Documents of two embedders' worth of text, replaced, changed in their metadata and removed."""
+    rng = np.random.default_rng(5)
+    for turn in range(times):
+        collection.write(
+            [
+                Put(id=one.id, text=f"{one.text} {turn if int(one.id[1:]) % 3 else 0}", metadata={"turn": turn},
+                    vector=rng.standard_normal(16).astype("<f4").tobytes() if collection._space else b"",
+                    embedder=collection._space)
+                for one in topical(90)
+            ]
+        )  # fmt: skip
+        collection.write([Remove(id=f"d{i}") for i in range(turn, 90, 7)])
+
+
+def scored(collection, **config):
+    vector = np.linspace(-1, 1, 16).astype("<f4").tobytes() if collection._space else b""
+    asked = ("captain ship harbour", "flour in the oven", "note 17", "runway 2")
+    return [ask(collection, text, vector=vector, k=40, **config).hits for text in asked]
+
+
+@pytest.mark.parametrize("space", ["", "m"])
+def test_dead_rows_are_cleared_out(opened, crowding, space):
+    collection = opened(space=space)
+    churned(collection)
+    collection.close()  # what is under way in the background comes to its end
+    collection = opened(space=space)
+    collection.tend()
+    before = collection.stats()
+    assert before["rows"] <= 2 * before["documents"] + 20
+    churned(collection, times=2)
+    collection.tend()
+    stats = collection.stats()
+    assert stats["rows"] <= 2 * stats["documents"] + 20
+    assert ids(ask(collection, "captain", k=90)), "and everything is there still"
+    with collection.facts() as facts:
+        assert len(facts) == 0
+
+
+@pytest.mark.parametrize("space", ["", "m"])
+def test_rebuilt_grown_or_made_anew_the_results_are_the_same(opened, tmp_path, space, monkeypatch):
+    monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
+    collection = opened(space=space)
+    for _ in range(2):
+        churned(collection, times=2)
+        collection.tend()
+    grown, plain = scored(collection, deterministic=True), scored(collection)
+    assert collection.stats()["rows"] > collection.stats()["documents"]
+    collection.save()
+    loaded = scored(opened(space=space), deterministic=True)
+    monkeypatch.setattr(derived_module, "_CROWD", -10_000)
+    assert collection._replace()
+    assert collection.stats()["rows"] == collection.stats()["documents"]
+    rebuilt = scored(collection, deterministic=True)
+    shutil.rmtree(tmp_path / "c" / "index")
+    anew = opened(space=space)
+    assert anew.stats()["rows"] == anew.stats()["documents"], "what is dead gets no row"
+    assert grown == loaded == rebuilt == scored(anew, deterministic=True)
+    assert plain == scored(collection)
+
+
+def test_what_another_process_made_anew_is_used(opened, crowding, monkeypatch):
+    one, other = opened(space="m"), opened(space="m")
+    monkeypatch.setattr(derived_module, "_CROWD", 10_000)
+    churned(one)
+    ask(other, "captain")
+    monkeypatch.setattr(derived_module, "_CROWD", 20)
+    one.tend()
+    monkeypatch.setattr(collections, "built", lambda *_: pytest.fail("it was there already"))
+    other.tend()
+    assert other.stats()["rows"] == one.stats()["rows"]
+    assert scored(one, deterministic=True) == scored(other, deterministic=True)
+
+
+def test_writes_and_searches_go_on_while_it_is_made_anew(opened, monkeypatch):
+    collection, during = opened(), []
+    churned(collection, times=2)
+    monkeypatch.setattr(derived_module, "_CROWD", -10_000)
+    real = collections.built
+
+    def slow(*args):
+        fresh = real(*args)
+        collection.write([Put(id="meanwhile", text="zeppelin"), Remove(id="d1")])
+        during.append(ids(ask(collection, "zeppelin", k=1)))
+        return fresh
+
+    monkeypatch.setattr(collections, "built", slow)
+    assert collection._replace()
+    assert during == [["meanwhile"]]
+    assert ids(ask(collection, "zeppelin", k=1)) == ["meanwhile"]
+    assert "d1" not in ids(ask(collection, "captain ship harbour wave", k=90))
+
+
+# -- what fails, and for how long --------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_tended_is_left_for_a_while(opened, ticking, monkeypatch, caplog):
+    collection = opened()
+    collection.write(topical(70))
+    collection._tender.join()
+    monkeypatch.setattr(derived_module, "offline", lambda *_: 1 / 0)
+    collection.write([Put(id=f"more{i}", text=f"sea {i}") for i in range(200)])
+    tried = []
+    for _ in range(5):
+        tried.append(collection._tender)
+        collection._tender.join()
+        assert ids(ask(collection, "captain ship"))
+        assert ids(ask(collection, "captain ship", deterministic=True))
+    assert len({id(one) for one in tried}) == 1
+    assert "ZeroDivisionError" in collection.stats()["trouble"]
+    assert "ZeroDivisionError" in ask(collection, "ship").explain["trouble"]
+    assert caplog.text.count("could not be tended") == 1
+    monkeypatch.undo()
+    ticking.ms += collections.REST_MS
+    ask(collection, "ship")
+    collection._tender.join()
+    assert "trouble" not in collection.stats()
+    assert collection.stats()["embedder"].startswith("lsa:")
+
+
+def test_an_index_that_cannot_be_saved_is_not_saved_at_every_search(opened, monkeypatch, caplog):
+    monkeypatch.setattr(collections, "SAVE_EVERY", 10)
+    tried = []
+
+    def full(*_):
+        tried.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(saved.shelf, "publish", full)
+    collection = opened()
+    collection.write(topical(20))
+    for _ in range(4):
+        collection._tender.join()
+        assert ids(ask(collection, "captain ship"))
+    assert len(tried) == 1
+    assert "No space left" in collection.stats()["trouble"]
+
+
+# -- retention ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", [SqliteLog, JsonlLog])
+def test_history_does_not_grow_without_bound(tmp_path, ticking, backend, monkeypatch):
+    monkeypatch.setattr(collections, "HISTORY", 30)
+
+    def opened():
+        log = backend.open(tmp_path / "truth", Bounds(max_items=10, max_age=100_000))
+        return Collection(log, tmp_path, now=ticking)
+
+    idle = opened()
+    with opened() as collection:
+        for i in range(300):
+            collection.write([Put(id=f"d{i}", text=f"sea number{i}")])
+        collection._tender.join()
+        collection.tend()
+        assert len(collection.log.since(0, 10_000)) <= 2 * 30 + 10
+        assert sorted(ids(ask(collection, "sea", k=50))) == [f"d{i}" for i in range(290, 300)]
+        assert sorted(ids(ask(idle, "sea", k=50))) == [f"d{i}" for i in range(290, 300)], (
+            "it knew what is forgotten by now"
+        )
+        assert collection.log.history("d280"), "what was removed lately is known still"
+    ticking.ms += 100_000
+    with opened() as again:
+        assert again.stats()["documents"] == 0, "too old by now"
+        assert ask(again, "sea").hits == ()
+    idle.close()
+
+
+def test_history_is_kept_without_retention(opened, monkeypatch):
+    monkeypatch.setattr(collections, "HISTORY", 5)
+    collection = opened()
+    for i in range(40):
+        collection.write([Put(id="a", text=f"sea {i}")])
+    collection.tend()
+    assert len(collection.log.history("a")) == 40
+
+
+# -- several embedders -------------------------------------------------------------------------------------------------
+
+
+def test_projects_with_different_embedders_use_one_scope(opened, tmp_path, vector):
+    one, other = opened(space="m"), opened(space="n")
+    one.write([Put(id=name, text=name) for name in "abc"])
+    one.attach([(one.get(name).n, "m", vector(i, 1)) for i, name in enumerate("abc")])
+    assert (one.missing(), other.missing()) == ([], ["a", "b", "c"])
+    other.attach([(other.get(name).n, "n", vector(1, i, 1)) for i, name in enumerate("abc")])
+    one.write([Put(id="a", text="a", metadata={"k": 1})])
+    for _ in range(2):
+        for each, ask_for, best in ((one, vector(0, 1), "a"), (other, vector(1, 0, 1), "a"), (one, vector(9, 1), "c")):
+            assert each.missing() == []
+            assert ids(ask(each, vector=ask_for, k=1)) == [best]
+        one.save()
+        other.save()
+        one, other = opened(space="m"), opened(space="n")
+        assert one.stats()["saved"] == other.stats()["saved"] == 4, "each has its own index"
+
+
+def test_indexes_of_embedders_long_unused_are_removed(opened, tmp_path):
+    for name in "abcdef":
+        with opened(space=name) as collection:
+            collection.write([Put(id="x", text=name)])
+            collection.save()
+    assert len([*(tmp_path / "c" / "index").glob("of-*")]) == 4
+
+
+def test_only_the_changed_texts_are_embedded(opened):
+    class Letters:
+        name, dims, asked = "letters", 26, ()
+
+        def embed(self, texts):
+            self.asked = (*self.asked, *texts)
+            return np.array([[text.count(chr(97 + i)) for i in range(26)] for text in texts], dtype=np.float32)
+
+    letters = Letters()
+    collection = opened(embedder=letters)
+    collection.write([Put(id="a", text="aaa"), Put(id="b", text="bbb")])
+    collection.write([Put(id="a", text="aaa", metadata={"k": 1}), Put(id="b", text="bc")])
+    assert letters.asked == ("aaa", "bbb", "bc")
+    collection.write([Put(id="a", text="in between"), Put(id="a", text="aaa")])
+    assert letters.asked[3:] == ("in between", "aaa")
+    assert collection.missing() == []
+    outcome = collection.merge(1, Put(id="b", text="bbb\nd"))
+    assert outcome.conflicts
+    collection.write([Put(id="t", text="one\ntwo\nthree\nfour")])
+    collection.write([Put(id="t", text="one\ntwo\nthree\n4")])
+    outcome = collection.merge(1, Put(id="t", text="1\ntwo\nthree\nfour"))
+    assert outcome.version.text == "1\ntwo\nthree\n4"
+    assert outcome.version.embedder == "letters"
+    assert collection.missing() == []
+
+
+def test_metadata_alone_leaves_the_vector(collection, put, vector):
+    put({"id": "x", "text": "one", "vector": vector(1, 0), "embedder": "m"})
+    put({"id": "x", "text": "one", "metadata": {"k": 1}})
+    assert collection.missing() == []
+    assert ids(ask(collection, vector=vector(1, 0), filter={"term": {"k": 1}})) == ["x"]
+    put({"id": "x", "text": "two"})
+    assert collection.missing() == ["x"]
+
+
+def test_deterministic_searches_do_not_wait_for_what_runs_in_the_background(opened, monkeypatch):
+    collection, go, begun = opened(space="m"), threading.Event(), threading.Event()
+    churned(collection, times=2)
+    monkeypatch.setattr(derived_module, "_CROWD", -10_000)
+    real = collections.built
+
+    def slow(*args):
+        begun.set()
+        assert go.wait(10)
+        return real(*args)
+
+    monkeypatch.setattr(collections, "built", slow)
+    ask(collection, "captain")
+    assert begun.wait(10)
+    before = scored(collection, deterministic=True)
+    go.set()
+    collection._tender.join()
+    assert collection.stats()["rows"] == collection.stats()["documents"]
+    assert scored(collection, deterministic=True) == before
+
+
+def test_what_was_learned_while_it_was_made_anew_is_not_lost(opened, monkeypatch):
+    monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
+    collection = opened()
+    churned(collection, times=2)
+    collection.tend()
+    monkeypatch.setattr(derived_module, "_CROWD", -10_000)
+    real = collections.built
+
+    def meanwhile(*args):
+        fresh = real(*args)
+        collection.write([Put(id="d2", text="changed")])
+        ask(collection, "changed", deterministic=True)
+        return fresh
+
+    monkeypatch.setattr(collections, "built", meanwhile)
+    assert not collection._replace(), "another time"
+    monkeypatch.setattr(collections, "built", real)
+    before = scored(collection, deterministic=True)
+    assert collection._replace()
+    assert scored(collection, deterministic=True) == before
+
+
+def test_vectors_that_are_zero_or_unlike_in_length(opened, vector):
+    class Nothing:
+        name, dims = "nothing", 2
+
+        def embed(self, texts):
+            return np.zeros((len(texts), 2), dtype=np.float32)
+
+    collection = opened(embedder=Nothing())
+    collection.write([Put(id="a", text="apple")])
+    assert ids(ask(collection, "apple")) == ["a"]
+    assert "dense" not in ask(collection, "apple").explain["lists"]
+    with pytest.raises(UsageError, match="3 dimensions"):
+        ask(collection, vector=vector(1, 2, 3))

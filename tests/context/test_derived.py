@@ -1,5 +1,7 @@
 """What is derived from a log: of many versions only the last counts, and it is the same however it came about."""
 
+import shutil
+
 import msgspec
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ def test_of_several_versions_the_last_one_is_found():
     assert derived.seen == 4
     assert derived.last == mark(version(4, "b", version=2))
     assert len(derived.rows) == 2, "of one batch, only the last version has a row"
+    assert derived.rows.places.tolist() == [2, 3], "in the order in which they were written"
     derived.apply([])
     assert derived.seen == 4
 
@@ -53,8 +56,8 @@ def test_a_vector_that_is_given_makes_its_space():
     derived.apply([version(4, "d", "longer", vector=packed(1, 0, 0), embedder="m"), version(5, "e", "none")])
     assert (derived.space, derived.dims, derived.unlike) == ("m", 2, 2)
     assert derived.missing() == ["a", "c", "d", "e"]
-    assert derived.embed("words", None) is None, "what made the vectors is elsewhere"
-    rows, _ = derived.dense(np.array([1, 0], dtype=np.float32), 5, None)
+    assert derived.embed("words") is None, "what made the vectors is elsewhere"
+    rows, _ = derived.dense(np.array([1, 0], dtype=np.float32), 5, None)()
     assert derived.named(rows.tolist()) == ["b"]
 
 
@@ -125,7 +128,7 @@ def test_saved_and_loaded(tmp_path):
 
 @pytest.mark.parametrize(
     "header",
-    [b"", b"{", b'{"format": 2}', b"[]", b'\xff', b'{"format":2,"seen":1,"attached":0,"last":"","space":"","learned":0}'],
+    [b"", b"{", b'{"format": 3}', b"[]", b'\xff', b'{"format":3,"seen":1,"attached":0,"last":"","space":"","learned":0}'],
 )  # fmt: skip
 def test_a_header_that_is_odd_is_damage(tmp_path, header):
     derived = Derived()
@@ -139,3 +142,77 @@ def test_a_header_that_is_odd_is_damage(tmp_path, header):
 def test_nothing_there_is_damage(tmp_path):
     with pytest.raises(Damaged):
         Derived.load(tmp_path / "none")
+
+
+def grown(count):
+    derived = Derived("m")
+    for i in range(1, count + 1):
+        facts = (Relation(subject=f"d{i % 9}", relation="is", object=f"{i}"),)
+        given = {"vector": packed(i, 1), "embedder": "m", "relations": facts, "metadata": {"i": i}}
+        derived.apply([version(i, f"d{i % 9}", f"sea {i}", version=i, **given)])
+    return derived
+
+
+@pytest.mark.parametrize("part", ["rows", "sparse", "columns", "graph", "dense", "header.json"])
+def test_a_part_of_another_state_is_noticed(tmp_path, part):
+    """Whole parts, each with what its own digests say."""
+    grown(20).save(tmp_path / "old")
+    grown(23).save(tmp_path / "new")
+    mixed, taken = tmp_path / "new" / part, tmp_path / "old" / part
+    if taken.is_dir():
+        shutil.rmtree(mixed)
+        shutil.copytree(taken, mixed)
+    else:
+        shutil.copy(taken, mixed)
+    with pytest.raises(Damaged, match="is not what was saved"):
+        Derived.load(tmp_path / "new")
+
+
+def test_a_file_that_is_missing_cut_or_changed_is_noticed(tmp_path):
+    grown(100).save(tmp_path / "1")
+    Derived.load(tmp_path / "1")
+    for path in sorted(path for path in (tmp_path / "1").rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        for wrong in (data[:-1], data[:5] + bytes([data[5] ^ 1]) + data[6:]) if data else (None,):
+            path.unlink()
+            if wrong is not None:
+                path.write_bytes(wrong)
+            with pytest.raises(Damaged):
+                Derived.load(tmp_path / "1")
+            path.write_bytes(data)
+    Derived.load(tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"),
+    [
+        (lambda d: d.columns.add(np.array([99]), [{}]), "rows, words and metadata"),
+        (lambda d: setattr(d, "seen", 5), "later places"),
+        (lambda d: d.vectors.add(np.array([99]), np.ones((1, 2), np.float32)), "rows and vectors"),
+        (lambda d: d.terms.add(np.array([50]), ["sea"]), "rows, words and metadata"),
+    ],
+)
+def test_parts_that_do_not_agree_are_noticed(tmp_path, harm, what):
+    derived = grown(20)
+    harm(derived)
+    derived.save(tmp_path / "1")
+    with pytest.raises(Damaged, match=what):
+        Derived.load(tmp_path / "1")
+
+
+def test_what_is_learned_from_hangs_on_the_documents_alone():
+    texts = {f"d{i}": " ".join(f"word{i * j % 31}" for j in range(1, 9)) for i in range(100)}
+    both = Derived(), Derived()
+    for i, (name, text) in enumerate(texts.items(), 1):
+        both[0].apply([version(i, name, text)])
+    both[1].apply([version(i, name, text) for i, (name, text) in enumerate(texts.items(), 1)])
+    learned = [one.learned_anew(lambda names: {name: texts[name] for name in names}) for one in both]
+    assert learned[0].sample == learned[1].sample
+    for one, what in zip(both, learned, strict=True):
+        one.adopt(what, lambda names: texts)
+        assert not one.learning_due(exactly=True)
+        one.apply([version(101, "late", "word1")])
+        assert not one.learning_due(exactly=True), "it is not learned from before there are more"
+        one.apply([version(102, "d3", "other words")])
+        assert one.learning_due(exactly=True)
+        assert not one.learning_due()

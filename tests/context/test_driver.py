@@ -6,6 +6,7 @@ from itertools import count
 import msgspec
 import pytest
 
+from clew.context import turns
 from clew.context.driver import ContextDriver
 from clew.context.store import ContextStore
 from clew.core.errors import Failure
@@ -184,6 +185,25 @@ async def test_a_long_text_is_cut_in_what_is_found(ask, keep):
     assert hit["text"].endswith("[cut: 20,000 of 50,000 characters]")
 
 
+async def test_what_a_search_gives_is_bounded_in_all(ask, keep):
+    await keep(*({"id": f"d{i:03}", "text": f"pump {i} " + "x" * 15_000, "metadata": {"n": i}} for i in range(40)))
+    hits = (await ask("search", {"text": "pump", "config": {"k": 40}}))["hits"]
+    assert len(hits) == 40
+    assert len(msgspec.json.encode(hits)) < 230_000
+    assert "[cut" not in hits[0]["text"]
+    assert hits[0]["metadata"]
+    assert hits[-1]["text"].startswith("\n[cut: 0 of 15,0")
+    assert sum("[cut: " in hit["text"] for hit in hits) > 20
+
+
+async def test_metadata_that_is_too_large_is_left_out_and_says_so(ask, keep):
+    await keep({"id": "a", "text": "the pump leaks", "metadata": {"big": "x" * 30_000}}, scope="global")
+    (hit,) = (await ask("search", {"text": "pump", "scopes": ["global"]}))["hits"]
+    assert hit["metadata"] == {"cut": "metadata of 30,010 bytes"}
+    (item,) = (await ask("assemble", {"profile": "p", "query": "pump", "sources": [{"scope": "global"}]}))["items"]
+    assert item["metadata"] == hit["metadata"]
+
+
 async def test_the_best_of_all_scopes_come_first(ask, keep):
     await keep("red apples", scope="global")
     await keep("red apples and pears")
@@ -245,6 +265,95 @@ async def test_a_conversation_is_assembled_without_its_turns_as_documents(ask, k
     assert made["conversation"]["text"].index("pump 0") < made["conversation"]["text"].index("pump 3")
     assert (await ask("assemble", asked))["items"] == [], "a run without a session is served all the same"
     assert "conversation" not in await ask("assemble", asked, session="fresh")
+
+
+def turn(i, text, **told):
+    return {"id": f"turn:{i:05}", "text": text, "metadata": {"kind": "turn", "role": "user"} | told}
+
+
+CHAT = {"profile": "p", "query": "pump", "sources": [{"scope": "session"}], "conversation": True}
+
+
+@pytest.mark.parametrize("most", [0, 1, 64, 200, 4000])
+async def test_a_conversation_leaves_room_for_documents(ask, keep, most):
+    long = [turn(i, f"We talk of pump {i}. " * 300) for i in range(12)]
+    await keep(*long, {"id": "note", "text": "the pump leaks"}, scope="session", session="s")
+    made = await ask("assemble", CHAT | {"max_tokens": most}, session="s")
+    assert made["tokens"] <= most
+    assert made["conversation"]["tokens"] <= most * 3 // 4
+    assert [item["id"] for item in made["items"]] == (["note"] if most >= 64 else [])
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A tenth of the turns that are read, and folded, at once."""
+    monkeypatch.setattr(turns, "MOST_TURNS", 100)
+    monkeypatch.setattr(turns, "_FOLD_AT", 80)
+    monkeypatch.setattr(turns, "_LEFT", 40)
+
+
+DIGEST = {"scopes": ["session"], "text": "part", "filter": {"term": {"kind": "digest"}}}
+
+
+@pytest.mark.usefixtures("short")
+async def test_of_a_very_long_conversation_nothing_decided_is_lost(ask, keep):
+    for start in range(0, 260, 20):
+        told = [turn(start + i, f"Turn {start + i} of pump {i % 7}.") for i in range(20)]
+        told[5] = turn(start + 5, f"Part {start} ships on Friday", decision=True)
+        await keep(*told, scope="session", session="s")
+    made = await ask("assemble", CHAT | {"max_tokens": 8000}, session="s")
+    text = made["conversation"]["text"]
+    assert all(f"Part {start} ships on Friday" in text for start in range(0, 260, 20))
+    assert made["conversation"]["decisions"] == 13
+    assert "[user, turn 6]" in text
+    assert text.endswith("user: Turn 259 of pump 5.")
+    assert made["items"] == [], "what the older turns are folded into is no document"
+    (digest,) = (await ask("search", DIGEST, session="s"))["hits"]
+    assert digest["metadata"]["turns"] >= 140
+
+
+async def test_what_was_there_before_is_folded_whole(ask, keep, monkeypatch):
+    """As of a session that others filled."""
+    await keep(*(turn(i, f"Turn {i}.", decision=i == 3) for i in range(300)), scope="session", session="s")
+    monkeypatch.setattr(turns, "_FOLD_AT", 80)
+    await keep(turn(300, "Go on."), scope="session", session="s")
+    made = await ask("assemble", CHAT, session="s")
+    assert "[user, turn 4] Turn 3." in made["conversation"]["text"]
+
+
+async def test_long_turns_are_folded_before_there_are_many(ask, keep, monkeypatch):
+    """Each assembled context reads all that is not folded."""
+    monkeypatch.setattr(turns, "_FOLD_CHARACTERS", 200_000)
+    for i in range(12):
+        text = f"Part {i} ships on Friday, we agreed. " + f"Filler {i} is long. " * 1200
+        await keep(turn(i, text), scope="session", session="s")
+    (digest,) = (await ask("search", DIGEST, session="s"))["hits"]
+    assert 4 <= digest["metadata"]["turns"] < 12
+    made = await ask("assemble", CHAT, session="s")
+    assert all(f"Part {i} ships on Friday, we agreed." in made["conversation"]["text"] for i in range(12))
+    assert made["tokens"] <= 4000
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"place": "x", "turns": 1},
+        {"place": 1},
+        {"place": -5, "turns": -1, "decisions": [7]},
+        {"kind": "digest", "place": 10**12, "turns": 5},
+    ],
+)
+async def test_a_digest_that_is_none_is_made_anew(ask, keep, metadata):
+    await keep(
+        {"id": "conversation:digest", "text": "user: I own it.", "metadata": metadata}, scope="session", session="s"
+    )
+    await keep(*(turn(i, f"Turn {i}.") for i in range(30)), scope="session", session="s")
+    assert "I own it" not in (await ask("assemble", CHAT, session="s"))["conversation"]["text"]
+    await keep(*(turn(i, f"Turn {i}.") for i in range(30, 900)), scope="session", session="s")
+    made = await ask("assemble", CHAT, session="s")
+    assert made["conversation"]["tokens_before"] > 900 * 4
+    assert "I own it" not in made["conversation"]["text"]
 
 
 async def test_turns_with_odd_metadata_are_turns(ask, keep):

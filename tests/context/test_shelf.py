@@ -24,6 +24,13 @@ def test_the_last_one_published_is_current(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {second, third, "CURRENT"}
 
 
+def test_folders_that_are_not_its_own_stay(tmp_path):
+    (tmp_path / "of-somebody").mkdir()
+    for n in "12":
+        shelf.publish(tmp_path, n, writes("x"))
+    assert (tmp_path / "of-somebody").is_dir()
+
+
 def test_what_fails_leaves_the_current_one(tmp_path):
     first = shelf.publish(tmp_path, "1", writes("one"))
 

@@ -1,5 +1,7 @@
 """The store: scopes on disk, backends, tenants apart, what is open."""
 
+import threading
+
 import msgspec
 import pytest
 
@@ -105,13 +107,80 @@ def test_what_cannot_be_opened_leaves_nothing_open(make, monkeypatch):
     keep(store, "project:a")
     store.close()
     closed = []
-    monkeypatch.setattr(module.SqliteLog, "head", lambda log: 1 / 0)
+    monkeypatch.setattr(module.SqliteLog, "heads", lambda log: 1 / 0)
     monkeypatch.setattr(
         module.SqliteLog, "close", lambda log, close=module.SqliteLog.close: (closed.append(1), close(log))
     )
     with pytest.raises(ZeroDivisionError), store.using("project:a"):
         pass
     assert closed == [1]
+
+
+def test_a_slow_opening_keeps_nobody_else_waiting(make, monkeypatch):
+    store, go = make(), threading.Event()
+    keep(store, "project:quick")
+    opening, found = threading.Event(), []
+    real = module.Collection
+
+    def slow(log, folder, **kwargs):
+        if "slow" in folder.name:
+            opening.set()
+            assert go.wait(10)
+        return real(log, folder, **kwargs)
+
+    monkeypatch.setattr(module, "Collection", slow)
+
+    def use():
+        with store.using("project:slow") as collection:
+            found.append(collection)
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert opening.wait(10)
+    keep(store, "project:quick", "others go on")
+    keep(store, "project:new")
+    assert found == []
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 3
+    assert len({id(one) for one in found}) == 1, "opened once for all"
+
+
+def test_a_slow_closing_keeps_nobody_else_waiting(make, monkeypatch):
+    monkeypatch.setattr(module, "MOST_OPEN", 1)
+    store, closing, go = make(), threading.Event(), threading.Event()
+    keep(store, "task:old")
+    close = module.Collection.close
+
+    def slow(collection):
+        if not go.is_set():
+            closing.set()
+            assert go.wait(10)
+        close(collection)
+
+    monkeypatch.setattr(module.Collection, "close", slow)
+    evicting = threading.Thread(target=keep, args=(store, "task:new"))
+    evicting.start()
+    assert closing.wait(10)
+    with store.using("task:new") as collection:
+        assert collection.stats()["documents"] == 0
+    again = threading.Thread(target=keep, args=(store, "task:old", "words anew"))
+    again.start()
+    go.set()
+    evicting.join()
+    again.join()
+    assert texts(store, "task:old") == ["words anew"]
+    assert texts(store, "task:new") == ["words"]
+
+
+def test_one_that_cannot_be_opened_is_asked_for_again(make):
+    store = make()
+    with pytest.raises(NotFound), store.using("task:x", create=False):
+        pass
+    keep(store, "task:x")
+    assert texts(store, "task:x") == ["words"]
 
 
 def test_without_a_directory_memory_ends_with_the_store(make):

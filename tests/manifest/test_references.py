@@ -13,7 +13,8 @@ EVERYTHING: dict[str, str | bytes] = {
     "agents.yaml": "- {id: a, model: fast, fallbacks: [az/gpt], tools: [t, m], limits: {cost: '0.10', time: 5m}}\n",
     "tools.yaml": "- {id: t, type: builtin, permissions: {root: data/}}\n"
     "- {id: m, inputs: {type: object}, server: {command: [srv], credential: k, credential_env: K}}\n",
-    "memory.yaml": "task_store: {backend: postgres, credential: k}\ncontext_profiles: [{id: p, sources: [{store: session}]}]\n",
+    "memory.yaml": "task_store: {backend: file, retention: {max_age: 7d}}\n"
+    "context_profiles: [{id: p, sources: [{store: session}]}]\n",
     "policy.yaml": "rules:\n  - {target: tool, target_id: t, action: deny, reason: no}\n"
     "  - {target: context, target_id: global, action: allow}\n  - {target: model, target_id: fast, action: allow}\n"
     "  - {target: node, target_id: '*', action: require_approval}\nbudgets: {session: 2, run: 0.5, alert_at: 0.8}\n",

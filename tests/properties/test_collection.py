@@ -91,7 +91,7 @@ class Run:
         self.collection = opened(self.folder)
 
     def check(self) -> None:
-        log, facts = self.collection.log, self.collection.facts
+        log = self.collection.log
         assert {v.id: v.text for v in log.live_at(log.head())} == self.live
         for name, live in self.labelled:
             assert {v.id: v.text for v in log.live_at(log.labels()[name].n)} == live
@@ -100,9 +100,10 @@ class Run:
             assert found(self.collection, word) == holding
             where = {"term": {"of": f"{word} and more"}}
             assert set(self.collection.newest(50, where)) == holding
-            entity = facts.entities.find(f"{word} and more")
-            stated = [] if entity is None else facts.holding(list(facts.of("object", entity)), None, None)
-            assert {facts.fact(one).subject for one in stated} == holding
+            with self.collection.facts() as facts:
+                entity = facts.entities.find(f"{word} and more")
+                stated = [] if entity is None else facts.holding(list(facts.of("object", entity)), None, None)
+                assert {facts.fact(one).subject for one in stated} == holding
 
 
 @pytest.mark.slow

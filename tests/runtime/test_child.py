@@ -11,7 +11,7 @@ import pytest
 from clew.runtime import child
 from clew.testing.clock import settle
 
-IDS = {"run_id": "r", "task_id": "0", "node_id": "a", "attempt": 1, "seed": 0}
+IDS = {"run_id": "r", "task_id": "0", "node_id": "a", "attempt": 1, "seed": 0, "context": {"items": []}}
 
 
 class Ended(BaseException):
@@ -79,8 +79,10 @@ async def enter(tmp_path, monkeypatch):
 
 
 async def test_a_result_is_said(enter):
-    engine = await enter("async def a(input, ctx):\n    return [input, ctx.run_id, ctx.node_id, ctx.attempt]\n", 5)
-    assert await engine.hear() == {"result": [5, "r", "a", 1]}
+    engine = await enter(
+        "def a(input, ctx):\n    return [input, ctx.run_id, ctx.node_id, ctx.attempt, ctx.context]\n", 5
+    )
+    assert await engine.hear() == {"result": [5, "r", "a", 1, {"items": []}]}
 
 
 async def test_a_synchronous_handler(enter):
@@ -101,6 +103,9 @@ async def test_a_synchronous_handler(enter):
         ("ctx.sleep('1s')", "sleep", ["1s"], {}),
         ("ctx.run('../w', 3)", "run", ["../w", 3], {}),
         ("ctx.log('x', n=1)", "log", ["x"], {"n": 1}),
+        ("ctx.search('x', scope=('task',), k=3)", "search", [], {"text": "x", "scope": ["task"], "k": 3}),
+        ("ctx.remember('i', 'x')", "remember", [], {"id": "i", "text": "x", "metadata": None}),
+        ("ctx.forget('i', 'j', scope='task')", "forget", ["i", "j"], {"scope": "task"}),
     ],
 )
 async def test_each_name_travels(enter, call, method, args, options):
@@ -108,7 +113,7 @@ async def test_each_name_travels(enter, call, method, args, options):
     asked = await engine.hear()
     assert (asked["method"], asked["args"], asked["options"]) == (method, args, options)
     engine.say({"id": asked["id"], "value": "answer"})
-    assert await engine.hear() == {"result": None if method in ("sleep", "log") else "answer"}
+    assert await engine.hear() == {"result": None if method in ("sleep", "log", "forget") else "answer"}
 
 
 @pytest.mark.parametrize("prefix", ["async def", "def"])

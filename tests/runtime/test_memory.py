@@ -2,7 +2,8 @@
 
 import pytest
 
-from clew.manifest.compiled import Plan
+from clew.core.graph import Edge, Graph
+from clew.manifest.compiled import NodePlan, Plan
 from clew.manifest.models.agents import ContextProfile, ContextSource, Memory
 from clew.runtime.memory import assembly, converses, memory_of, shown, turns
 
@@ -18,8 +19,11 @@ PROFILES = [
 ]
 
 
-def plan(**memory):
-    return Plan(workflow="w", graph=None, nodes={}, sections={"memory": memory} if memory else {})
+def plan(*edges, agents=(), **memory):
+    graph = Graph(nodes=(), edges=tuple(Edge(source=a, target=b) for a, b in edges))
+    names = {name for edge in edges for name in edge}
+    nodes = {name: NodePlan(agent="clerk" if name in agents else None) for name in names}
+    return Plan(workflow="w", graph=graph, nodes=nodes, sections={"memory": memory} if memory else {})
 
 
 @pytest.mark.parametrize("given", [plan(), plan(context_profiles=None)])
@@ -62,11 +66,31 @@ def test_a_turn_is_two_documents_of_the_session():
     assert made["scope"] == "session"
     assert (said["text"], answered["text"]) == ("hi", '{"answer":1}')
     assert said["metadata"] == {"kind": "turn", "task": "r1/t", "role": "user"}
+    assert answered["metadata"] == {"kind": "turn", "task": "r1/t", "role": "assistant", "done": True}
     assert said["id"] != answered["id"]
     assert turns(profiles, "chat", at, "hi", {"answer": 1}) == made, "a repeated body writes the same documents"
     assert turns(profiles, "chat", ("r2", "t", "t/n#1"), "hi", "x")["documents"][0]["id"] != said["id"]
     for other in ("notes", "none", "global", "nobody"):
         assert turns(profiles, other, at, "hi", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("edges", "node", "done"),
+    [
+        (["sa", "ax"], "a", True),
+        (["sa", "ab", "bx"], "a", False),
+        (["sa", "ab", "bx"], "b", True),
+        (["sa", "ah", "hx"], "a", True),
+        (["sa", "ah", "ha", "hx"], "a", False),
+    ],
+)
+def test_the_last_agents_answer_ends_the_task(edges, node, done):
+    made = turns(
+        plan(*edges, agents="ab", context_profiles=PROFILES), "chat", ("r1", "0.1", f"0.1/{node}#2"), "hi", "x"
+    )
+    said, answered = (document["metadata"] for document in made["documents"])
+    assert "done" not in said
+    assert answered.get("done", False) is done
 
 
 def item(text, id="a", scope="project"):  # noqa: A002 - the field's name

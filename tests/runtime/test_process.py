@@ -257,3 +257,54 @@ async def test_a_synchronous_gather_in_the_child(apart):
     """).run()
     assert result.output == [1, 2]
     assert len(set(effects(result))) == 2
+
+
+MEMORY = """
+    {a}def a(input, ctx):
+        first = {w}ctx.remember("pump", "The pump leaks.", {{"lang": "en"}}, expected=0)
+        found = {w}ctx.search("leaking pump", scope=["project", "task"], k=1, filter={{"term": {{"lang": "en"}}}})
+        try:
+            {w}ctx.remember("pump", "x", expected=0)
+        except Exception as error:
+            conflict = error.code
+        {w}ctx.forget("pump", "nobody", scope="project")
+        return [first, found[0]["text"], conflict, {w}ctx.search("leaking"), ctx.context["items"]]
+"""
+
+
+@pytest.mark.parametrize(("a", "w"), [("async ", "await "), ("", "")])
+async def test_memory_is_the_same_in_the_child(apart, a, w):
+    result = await apart(MEMORY.format(a=a, w=w), context="global").run()
+    assert result.output == [1, "The pump leaks.", "version_conflict", [], []]
+    assert effects(result) == ["0/a#1/context", *(f"0/a#1/{n}" for n in range(1, 6))]
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+async def test_what_makes_no_sense_to_memory_is_said(solo, isolation):
+    handlers = """
+    async def a(input, ctx):
+        deep = []
+        deep.append(deep)
+        said = []
+        for call in (
+            lambda: ctx.search("x", scope=7), lambda: ctx.search("\\ud800"), lambda: ctx.search(b"x"), lambda: ctx.search(7),
+            lambda: ctx.search("x", filter={1: 2}), lambda: ctx.remember("a", "x", {"b": object()}), lambda: ctx.forget(7),
+            lambda: ctx.remember("a", "x", {"b": deep}), lambda: ctx.remember("a", "x", []), lambda: ctx.search("x", huh=1),
+        ):
+            try:
+                await call()
+            except Exception as error:
+                said.append([error.code, str(error)])
+        return said
+    """
+    fields = {} if isolation == "none" else {"isolation": isolation}
+    said = (await solo(handlers, **fields).run()).output
+    assert [code for code, _ in said] == ["invalid_request"] * 10
+    assert said[0][1] == "ctx.search: scope is 7 (global, project, session, task, or a list of them)"
+    assert "a lone surrogate, at character 0" in said[1][1]
+    assert "contains itself" in said[7][1]
+
+
+async def test_arguments_that_make_no_sense_do_not_keep_the_child_waiting(apart):
+    result = await apart("async def a(input, ctx):\n    await ctx.sleep('banana')\n").run()
+    assert "banana" in result.error["message"]

@@ -127,7 +127,7 @@ def test_files_and_lines_together(scoped, tmp_path):
         [tmp_path / "docs", tmp_path / "notes.jsonl"], Options(tags=("t",)), lambda report, name: told.append(name)
     )
     assert (done.scope, done.files, done.documents, done.skipped) == ("project:p", 2, 2, [])
-    assert {"a.md", "notes.jsonl"} <= set(told)
+    assert {"docs/a.md", "notes.jsonl"} <= set(told)
     assert scoped.stats()["documents"] == 2
 
 
@@ -136,17 +136,48 @@ def test_a_project_says_which_scope_it_is(settings, declared, clock):
     with context.opened(settings, "project", project, create=True, clock=clock) as scoped:
         assert scoped.scope == "project:demo"
         scoped.add(Put(id="a", text="x"))
-    assert context.scopes(settings) == ["project:demo"]
+    assert [one["scope"] for one in context.statistics(settings)] == ["project:demo"]
     with pytest.raises(UsageError, match="which project"), context.opened(settings, "project"):
         pass
     with pytest.raises(ManifestError), context.opened(settings, "project", declared("bad", memory={"huh": 1})):
         pass
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "file"])
+def test_a_projects_own_paths_are_counted_and_used_for_every_scope(settings, declared, backend):
+    kept = {"backend": backend, "path": "elsewhere/kept"}
+    project = declared("demo", memory={"project_store": kept, "session_store": kept})
+    for scope, implied in (("project", False), ("session:s", True), ("global", True)):
+        with context.opened(settings, scope, project, create=True, implied=implied) as scoped:
+            scoped.add(Put(id="a", text="x"))
+    with context.opened(settings, "project:demo", create=True) as scoped:
+        scoped.add(Put(id="b", text="of another project of this name"))
+    state = settings.directory
+    told = [
+        (one["scope"], one["folder"].removeprefix(f"{state}/").split("/")[0])
+        for one in context.statistics(settings, project)
+    ]
+    assert told == [
+        ("global", "context"), ("project:demo", "context"), ("project:demo", "elsewhere"), ("session:s", "elsewhere"),
+    ]  # fmt: skip
+    assert [one["scope"] for one in context.statistics(settings)] == ["global", "project:demo"]
+
+
+def test_a_model_that_nobody_named_serves_its_own_project_alone(settings, declared):
+    sections = {"providers": [{"id": "p", "type": "offline"}], "memory": {"embedding": {"model": "p/small"}}}
+    project = declared("demo", **sections)
+    for scope, implied, model in (
+        ("project", True, "p/small"), ("project:demo", True, "p/small"), ("global", True, None), ("global", False, "p/small"),
+    ):  # fmt: skip
+        with context.opened(settings, scope, project, create=True, implied=implied) as scoped:
+            scoped.add(Put(id=f"{scope}{implied}", text="words"))
+            assert (scoped.embedded.model if scoped.embedded else None) == model
+
+
 def test_what_was_never_written_is_not_made_by_looking(settings):
     with pytest.raises(NotFound, match="nothing is kept in task:x"), context.opened(settings, "task:x"):
         pass
-    assert context.scopes(settings) == []
+    assert [one["scope"] for one in context.statistics(settings)] == []
 
 
 @pytest.mark.parametrize(
@@ -155,7 +186,7 @@ def test_what_was_never_written_is_not_made_by_looking(settings):
 def test_what_is_no_scope_is_refused(settings, scope):
     with pytest.raises(UsageError), context.opened(settings, scope, create=True):
         pass
-    assert context.scopes(settings) == []
+    assert [one["scope"] for one in context.statistics(settings)] == []
 
 
 @pytest.mark.parametrize("name", ["..", "../../etc", "a/b", "a=b", "~", "~x", "%2e", " ", "CON", "日本", "x" * 200])
@@ -171,7 +202,7 @@ def test_an_odd_name_is_a_scope_like_any_other(settings, tmp_path, name):
 def test_tenants_never_see_each_other(settings):
     for tenant in ("a", "a/../b", "b", "..", "A"):
         theirs = msgspec.structs.replace(settings, tenant=tenant)
-        assert context.scopes(theirs) == []
+        assert [one["scope"] for one in context.statistics(theirs)] == []
         with context.opened(theirs, "global", create=True) as scoped:
             scoped.add(Put(id="a", text=f"of {tenant}"))
     for tenant in ("a", "b", "A"):

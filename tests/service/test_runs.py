@@ -266,3 +266,12 @@ async def test_calls_of_unknown_price_are_not_shown_as_nothing(tmp_path):
         result = await engine.run("hi")
     assert (result.output, result.cost, result.unpriced) == ("yes", "0", 1)
     assert money(result.cost, result.unpriced) == "$0 + 1 call of unknown price"
+
+
+@pytest.mark.parametrize(
+    ("session", "said"), [("x" * 201, "found 201 characters"), ("a\nb", r"found 'a\\nb'"), ("\ud800", "printable")]
+)
+async def test_what_can_be_no_session_is_refused_before_anything_starts(solo, session, said):
+    engine = solo("def a(input, ctx):\n    return 1\n")
+    with pytest.raises(UsageError, match=said):
+        await engine.start(request=RunRequest(session=session))

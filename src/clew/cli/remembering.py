@@ -27,15 +27,22 @@ def scope_option(function: F) -> F:
 @contextmanager
 def here(session: Session, where: dict[str, Any], *, create: bool = False) -> Generator[Scoped]:
     """The scope that the options mean. Raises UsageError, NotFound, ManifestError."""
-    scope, project = where["scope"], where["project"]
-    if project is None and scope in ("", "project") and any(Path(name).is_file() for name in _MANIFESTS):
-        project = Path()
+    scope, given = where["scope"], where["project"]
+    project = project_of(where)
     if not scope and project is None:
         raise UsageError(
             "which memory?", hint="run this in a project's directory, or say --scope global, --scope project:ID …"
         )
-    with opened(read(state=session.state), scope or "project", project, create=create) as scoped:
+    settings, implied = read(state=session.state), given is None
+    with opened(settings, scope or "project", project, create=create, implied=implied) as scoped:
         yield scoped
+
+
+def project_of(where: dict[str, Any]) -> Path | None:
+    """The project that is meant: the one that is named, or the one that is here."""
+    if where["project"] is None and any(Path(name).is_file() for name in _MANIFESTS):
+        return Path()
+    return where["project"]
 
 
 _MANIFESTS = ("clew.yaml", "clew.yml", "clew.json", "workflow.yaml", "workflow.yml", "workflow.json")

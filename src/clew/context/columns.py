@@ -136,6 +136,11 @@ class Columns:
         self._known: dict[str, _Known] = {}
         self._rows = 0
 
+    @property
+    def rows(self) -> int:
+        """Dead ones included."""
+        return self._rows
+
     def add(self, rows: NDArray[np.int64], metadata: Sequence[Mapping[str, Any]]) -> None:
         """Rows increasing; rows that are not greater than all before are passed over (a log may be read twice)."""
         columns = self._columns

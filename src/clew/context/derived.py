@@ -4,6 +4,7 @@ One thread at a time may use it; ``Collection`` sees to that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from zlib import crc32
@@ -12,28 +13,33 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from clew.context import beside
 from clew.context.columns import Columns
 from clew.context.damage import Damaged
 from clew.context.dense import DenseIndex
 from clew.context.embed.hashing import Hashing
-from clew.context.embed.lsa import SAMPLE, Lsa
-from clew.context.embed.offline import Offline, offline, threshold
-from clew.context.embed.port import Embedder
+from clew.context.embed.lsa import Lsa
+from clew.context.embed.offline import Offline, offline, sampled, threshold
 from clew.context.filters import Filter
 from clew.context.fusion import ordered
 from clew.context.graph import walk
 from clew.context.graph.facts import Facts
+from clew.context.prints import Prints, check, prints
 from clew.context.rows import Rows
 from clew.context.search import Listed, Mask
 from clew.context.sparse import SparseIndex, words
 from clew.gate.ports.context import Version
 
-FORMAT = 2
+FORMAT = 3
 GIVEN = "given"
 """The space of vectors whose embedder nobody named."""
 _CHUNK = 512
+_LARGE = 20_000
+"""Rows whose scan takes longer than handing it to another thread."""
 _FOLD = 2000
 """Rows lately come or gone that are worth folding."""
+_CROWD = 10_000
+"""Dead rows, beyond as many as there are live ones, that are worth making everything anew."""
 Texts = Callable[[Sequence[str]], dict[str, str]]
 """Document ids -> texts of the live ones."""
 
@@ -45,39 +51,49 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True):
     last: str
     space: str
     learned: int
+    sample: int
     dense: bool
     embedder: bool
-    """Whether these two parts were saved: another process may remove a folder while it is being read."""
+    """Whether these two parts were saved."""
+    prints: Prints
 
 
 class Derived:
     """``seen``: the place in the log up to which it knows everything. ``space``: the embedder whose vectors it compares.
 
-    Without a space the offline embedder makes the vectors, until a document comes with one of its own.
+    Without a space the offline embedder makes the vectors, until a document comes with one of its own. ``model``: another one
+    of the same log, whose embedder this one uses.
     """
 
-    def __init__(self, space: str = "") -> None:
-        self.seen, self.attached, self.last = 0, 0, ""
-        self.space = space
+    def __init__(self, space: str = "", model: "Derived | None" = None) -> None:
+        self.seen, self.attached, self.floor, self.last = 0, 0, 0, ""
+        self.space = space = space or (model.space if model is not None else "")
         self.rows, self.terms, self.columns, self.facts = Rows(), SparseIndex(), Columns(), Facts()
         self.vectors: DenseIndex | None = None
         self.embedder: Offline | None = None if space else Hashing(words)
-        self.learned = 0
-        """Documents that there were when the embedder was learned."""
+        self.learned, self.sample = 0, 0
+        """Documents that there were when the embedder was learned, and a digest of those that it was learned from."""
+        if model is not None and not space and model.embedder is not None:
+            self.embedder, self.learned, self.sample = model.embedder, model.learned, model.sample
+        self._looked = 0, 0, 0
+        """What is live at this place and attachment would be learned from these."""
         self.unlike = 0
         """Vectors that cannot be compared: of another embedder, or of another length."""
+        self.exact = False
+        """Vectors are compared one by one. Their codes, that are faster, hang on which vectors there were before."""
 
     # -- growing -----------------------------------------------------------------------------------------------
 
-    def apply(self, versions: Sequence[Version]) -> None:
-        """What follows in the log. Of several versions of a document only the last has a row."""
+    def apply(self, versions: Sequence[Version], lasts: Callable[[Version], bool] | None = None) -> None:
+        """What follows in the log. Of several versions of a document only the last has a row, and only if it ``lasts``."""
         if not versions:
             return
         self.facts.apply(versions)
-        self._look_for_vectors(versions)
-        newest = {version.id: version for version in versions}
+        self.look_for_vectors(versions)
+        last_of = {version.id: version.n for version in versions}
+        newest = {version.id: version for version in versions if version.n == last_of[version.id]}  # in order of place
         self._kill(newest)
-        added = [version for version in newest.values() if not version.deleted]
+        added = [version for version in newest.values() if not version.deleted and (lasts is None or lasts(version))]
         if added:
             self._add(added)
         last = versions[-1]
@@ -91,12 +107,13 @@ class Derived:
         places_of = zip(names, self.rows.places[rows].tolist(), strict=True)
         fresh = [one for name, n in places_of if (one := found.get(name)) is not None and one.n == n]
         if fresh:
-            self._look_for_vectors(fresh)
+            self.look_for_vectors(fresh)
             self._kill([version.id for version in fresh])
             self._add(fresh)
         self.attached = upto
 
-    def _look_for_vectors(self, versions: Sequence[Version]) -> None:
+    def look_for_vectors(self, versions: Sequence[Version]) -> None:
+        """The first one says which embedder's vectors are compared, where that is not known."""
         given = next((version for version in versions if version.vector), None)
         if given is not None and not self.space:  # from now on vectors are given
             self.space, self.embedder, self.vectors = given.embedder or GIVEN, None, None
@@ -131,26 +148,46 @@ class Derived:
 
     def due(self) -> bool:
         """There is something for ``Collection.tend`` to do."""
-        return self.terms.pending > max(_FOLD, len(self.rows) // 10) or self.learning_due()
+        return self.terms.pending > max(_FOLD, len(self.rows) // 10) or self.learning_due() or self.crowded()
+
+    def crowded(self) -> bool:
+        """Most of it is dead: it takes less room, and searches less time, when it is made anew."""
+        return self.rows.dead > len(self.rows.by_id) + _CROWD
 
     def fold(self) -> None:
         """Put what was added lately where it is found fastest. Searches and additions may go on meanwhile."""
         if self.terms.pending:
             self.terms.fold()
-        if self.vectors is not None:
-            self.vectors.settle()
+        vectors = self.vectors  # another thread may take it away
+        if vectors is not None:
+            vectors.settle()
 
-    def learning_due(self) -> bool:
-        """The offline embedder is to be learned anew: there are twice as many documents as when it was."""
-        return self.embedder is not None and threshold(len(self.rows)) > self.learned
+    def learning_due(self, *, exactly: bool = False) -> bool:
+        """The offline embedder is to be learned anew: there are twice as many documents as when it was; or, ``exactly``, one
+        that was learned now would be another."""
+        if self.embedder is None:
+            return False
+        if exactly:
+            now = self.seen, self.attached
+            if self._looked[:2] != now:
+                self._looked = *now, self._sample(np.flatnonzero(self.rows.live))[1]
+            return self._looked[2] != self.sample
+        return threshold(len(self.rows.by_id)) > self.learned
+
+    def _sample(self, live: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+        """Of these rows those that are learned from, and a digest of them: it hangs on what is live alone, and not on the
+        documents that came after the last ``threshold``."""
+        first = live[: threshold(len(live))]
+        sample = first[sampled(self.rows.named(first.tolist()))]
+        return sample, crc32(self.rows.places[sample].tobytes())
 
     def learned_anew(self, texts: Texts) -> "Learned":
         """An offline embedder from a sample of the live documents, with every vector made anew. Additions may go on meanwhile."""
         upto = len(self.rows)
         live = self.rows.live[:upto].copy()
         everyone: NDArray[np.int64] = np.flatnonzero(live)
-        sample = everyone[: threshold(upto)]
-        names = self.rows.named(sample[:: max(1, -(-len(sample) // SAMPLE))].tolist())
+        sample, print_ = self._sample(everyone)
+        names = self.rows.named(sample.tolist())
         known = texts(names)
         embedder = offline(words, [known.get(name, "") for name in names])
         vectors = DenseIndex(embedder.dims)
@@ -159,13 +196,14 @@ class Derived:
             names = self.rows.named(rows.tolist())
             known = texts(names)
             vectors.add(rows, embedder.embed([known.get(name, "") for name in names]))
-        return Learned(embedder, vectors, upto)
+        return Learned(embedder, vectors, upto, threshold(len(everyone)), print_)
 
     def adopt(self, learned: "Learned", texts: Texts) -> None:
         """Use it from now on, unless vectors came meanwhile."""
         if self.embedder is None:
             return
-        self.embedder, self.vectors, self.learned = learned.embedder, learned.vectors, threshold(learned.upto)
+        self.embedder, self.vectors = learned.embedder, learned.vectors
+        self.learned, self.sample = learned.documents, learned.sample
         since: NDArray[np.int64] = learned.upto + np.flatnonzero(self.rows.live[learned.upto :])
         if len(since):
             names = self.rows.named(since.tolist())
@@ -184,10 +222,13 @@ class Derived:
     def named(self, rows: Sequence[int]) -> list[str]:
         return self.rows.named(rows)
 
-    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Listed:
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Callable[[], Listed]:
         if self.vectors is None:
-            return _NOTHING
-        return self.vectors.search(query, k, self.rows.live if mask is None and self.rows.dead else mask)
+            return lambda: _NOTHING
+        within = self.rows.live if mask is None and (self.rows.dead or self.exact) else mask
+        few = 1 if self.exact else None  # it believes so, and compares each of them
+        work = partial(self.vectors.search, query, k, within, few)
+        return beside.begun(work) if len(self.rows) > _LARGE else work
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed:
         return self.terms.search(text, k, mask)
@@ -214,10 +255,9 @@ class Derived:
         """Of the vectors; 0: there are none yet."""
         return self.vectors.dims if self.vectors is not None else 0
 
-    def embed(self, text: str, embedder: Embedder | None) -> NDArray[np.float32] | None:
-        """A query's vector, by the embedder that is here; None where vectors come from elsewhere, or it says nothing."""
-        using = embedder if embedder is not None and embedder.name == self.space else self.embedder
-        vector = using.embed([text])[0] if using is not None else None
+    def embed(self, text: str) -> NDArray[np.float32] | None:
+        """A query's vector, by the offline embedder; None where vectors come from elsewhere, or it says nothing."""
+        vector = self.embedder.embed([text])[0] if self.embedder is not None else None
         return vector if vector is not None and vector.any() else None
 
     def embedder_name(self) -> str:
@@ -245,7 +285,7 @@ class Derived:
             self.embedder.save(folder / "embedder")
         header = _Header(
             format=FORMAT, seen=self.seen, attached=self.attached, last=self.last, space=self.space, learned=self.learned,
-            dense=self.vectors is not None, embedder=isinstance(self.embedder, Lsa),
+            sample=self.sample, dense=self.vectors is not None, embedder=isinstance(self.embedder, Lsa), prints=prints(folder),
         )  # fmt: skip
         (folder / "header.json").write_bytes(msgspec.json.encode(header))
 
@@ -258,8 +298,10 @@ class Derived:
             raise Damaged(f"{folder}: {error}") from error
         if header.format != FORMAT:
             raise Damaged(f"{folder}: format {header.format}")
+        check(folder, header.prints)
         self = cls(header.space)
-        self.seen, self.attached, self.last, self.learned = header.seen, header.attached, header.last, header.learned
+        self.seen, self.attached, self.last = header.seen, header.attached, header.last
+        self.learned, self.sample = header.learned, header.sample
         self.rows = Rows.load(folder / "rows")
         self.terms = SparseIndex.load(folder / "sparse")
         self.columns = Columns.load(folder / "columns")
@@ -268,9 +310,20 @@ class Derived:
             self.vectors = DenseIndex.load(folder / "dense")
         if header.embedder:
             self.embedder = Lsa.load(folder / "embedder", words)
+        self._agree(folder)
+        return self
+
+    def _agree(self, folder: Path) -> None:
+        """Raises Damaged where the parts are not of one and the same state."""
+        rows, known = len(self.rows), self.vectors.rows() if self.vectors is not None else _NOTHING[0]
         if self.vectors is not None and self.embedder is not None and self.vectors.dims != self.embedder.dims:
             raise Damaged(f"{folder}: vectors and embedder do not agree")
-        return self
+        if self.columns.rows != rows or self.terms.stats()["rows"] > len(self.rows.by_id):
+            raise Damaged(f"{folder}: rows, words and metadata do not agree")
+        if max(known.max(initial=-1), -1) >= rows or (self.embedder is not None and self.dims and len(self.missing())):
+            raise Damaged(f"{folder}: rows and vectors do not agree")
+        if rows and int(self.rows.places.max()) > self.seen:
+            raise Damaged(f"{folder}: rows are of later places than {self.seen}")
 
     def stats(self) -> dict[str, Any]:
         parts = {"sparse": self.terms.stats(), "graph": self.facts.stats()}
@@ -285,6 +338,8 @@ class Learned(NamedTuple):
     embedder: Offline
     vectors: DenseIndex
     upto: int
+    documents: int
+    sample: int
 
 
 def _is_point(vector: bytes, dims: int) -> bool:

@@ -14,25 +14,24 @@ import msgspec
 
 from clew.context import filters
 from clew.context.collection import Collection
-from clew.context.conversation import AFTER, KEEP, Memory, Turn, remember
+from clew.context.conversation import AFTER, KEEP, Memory, remember
 from clew.context.graph.extract import extract
 from clew.context.scopes import Kind, Scope
 from clew.context.search import check
 from clew.context.store import ContextStore
+from clew.context.turns import OURS, TURN, fold_turns, said
 from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
 from clew.core.codec import plain
 from clew.core.errors import Conflict, Failure, JournalError, NotFound, UsageError
 from clew.gate.effect import Effect
-from clew.gate.ports.context import Change, Put, Query, Remove, SearchConfig, Version
+from clew.gate.ports.context import Change, Hit, Put, Query, Remove, SearchConfig, Version
 from clew.gate.ports.embedding import MOST_QUERY, Handed
 
-TURN = "turn"
-"""``metadata.kind`` of a turn of a conversation."""
 UNAVAILABLE = "context_unavailable"
 """Code of a failure that is none of the run's: a full disk, a damaged log, a library that is missing."""
-_MOST_TURNS = 1000
 _MOST_CHARACTERS = 20_000
-"""Of one document that a search gives back; it says where it was cut."""
+_MOST_IN_ALL = 200_000
+"""Characters, of one document and of all that a search gives back, the best first; it says where it was cut."""
 WORDS_ALONE = "words_alone"
 """In what a search explains: why there was no vector to search with."""
 
@@ -168,7 +167,7 @@ class _Seat:
         check(query, wanted.config)  # whether there is anything to search or not
         if wanted.filter is not None:
             filters.parse(wanted.filter)
-        found: list[dict[str, Any]] = []
+        found: list[tuple[str, Hit, Version]] = []
         explain: dict[str, Any] = {}
         for kind in dict.fromkeys(wanted.scopes):
             try:
@@ -181,12 +180,10 @@ class _Seat:
                 continue
             explain[kind] = plain(result.explain) | ({WORDS_ALONE: why} if why else {})
             found += [
-                {**plain(msgspec.to_builtins(hit)), "scope": kind, **_shown(there[hit.doc_id])}
-                for hit in result.hits
-                if hit.doc_id in there  # else it was removed meanwhile
-            ]
-        found.sort(key=lambda hit: (-hit["fused_score"], hit["scope"], hit["doc_id"]))
-        return {"hits": found[: wanted.config.k], "explain": explain}
+                (kind, hit, there[hit.doc_id]) for hit in result.hits if hit.doc_id in there
+            ]  # else removed meanwhile
+        found.sort(key=lambda one: (-one[1].fused_score, one[0], one[1].doc_id))
+        return {"hits": _shown(found[: wanted.config.k]), "explain": explain}
 
     def _write(self, kind: Kind, changes: Sequence[Change]) -> dict[str, Any]:
         signed = [msgspec.structs.replace(change, origin=self._origin) for change in changes]
@@ -195,6 +192,8 @@ class _Seat:
             before = {name: written[-1] for name in names if (written := collection.log.history(name, self._origin))}
             if not before:  # else it was written before a crash, and is asked for again: others may have gone on since
                 collection.write(signed)
+                if any(isinstance(change, Put) and change.metadata.get("kind") == TURN for change in signed):
+                    fold_turns(collection, self._origin)
             live = collection.log.get_many(names) | before
         gone = {name for name, version in before.items() if version.deleted}
         return {"versions": {name: live[name].version if name in live and name not in gone else 0 for name in names}}
@@ -223,7 +222,7 @@ class _Seat:
         return told
 
     def _candidates(self, asked: Assembly, source: Source) -> list[Candidate]:
-        where: dict[str, Any] = {"op": "ne", "args": ["kind", TURN]}
+        where: dict[str, Any] = {"op": "nin", "args": ["kind", OURS]}
         if source.tags:
             where = {"op": "and", "args": [{"term": {"tags": list(source.tags)}}, where]}
         try:
@@ -238,12 +237,18 @@ class _Seat:
     def _conversation(self, asked: Assembly) -> Memory | None:
         try:
             with self._using("session") as collection:
-                names = collection.newest(_MOST_TURNS, {"op": "eq", "args": ["kind", TURN]})
-                found = collection.log.get_many(names)
+                turns, given = said(collection)
         except NotFound:
             return None
-        turns = [_turn(i, found[name]) for i, name in enumerate(reversed(names), 1) if name in found]
-        return remember(turns, keep=asked.keep_turns, after=asked.summarise_after, room=asked.max_tokens // 4)
+        most = asked.max_tokens * 3 // 4  # the rest is for documents, whatever was said
+        return remember(
+            turns,
+            keep=asked.keep_turns,
+            after=asked.summarise_after,
+            given=given,
+            room=asked.max_tokens // 4,
+            most=most,
+        )
 
 
 def _latest(collection: Collection, scope: str, count: int, where: dict[str, Any]) -> list[Candidate]:
@@ -276,19 +281,7 @@ def _candidate(version: Version, scope: str, score: float = 0.0, found: dict[str
         at=version.at,
         score=score,
         found=found or {},
-        metadata=version.metadata,
-    )
-
-
-def _turn(n: int, version: Version) -> Turn:
-    told = version.metadata
-    return Turn(
-        n=n,
-        role=str(told.get("role", "user")),
-        text=version.text,
-        task=str(told.get("task", "")),
-        done=told.get("done") is True,
-        decision=told.get("decision") is True,
+        metadata=_bounded(version.metadata)[0],
     )
 
 
@@ -299,15 +292,31 @@ def _measured(memory: Memory) -> dict[str, Any]:
         "tokens_before": memory.tokens_before,
         "turns": len(memory.turns),
         "decisions": len(memory.decisions),
+        "forgotten": memory.forgotten,
         "trimmed": memory.trimmed,
     }
 
 
-def _shown(version: Version) -> dict[str, Any]:
-    text = version.text
-    if len(text) > _MOST_CHARACTERS:
-        text = f"{text[:_MOST_CHARACTERS]}\n[cut: {_MOST_CHARACTERS:,} of {len(text):,} characters]"
-    return {"text": text, "metadata": version.metadata, "version": version.version, "at": version.at}
+def _shown(found: Sequence[tuple[str, Hit, Version]]) -> list[dict[str, Any]]:
+    hits: list[dict[str, Any]] = []
+    room = _MOST_IN_ALL
+    for kind, hit, version in found:
+        text, most = version.text, min(_MOST_CHARACTERS, room)
+        if len(text) > most:
+            text = f"{text[:most]}\n[cut: {most:,} of {len(text):,} characters]"
+        metadata, size = _bounded(version.metadata, room)
+        room = max(0, room - min(len(text), most) - size)
+        told = {"scope": kind, "text": text, "metadata": metadata, "version": version.version, "at": version.at}
+        hits.append(plain(msgspec.to_builtins(hit)) | told)
+    return hits
+
+
+def _bounded(metadata: dict[str, Any], room: int = _MOST_CHARACTERS) -> tuple[dict[str, Any], int]:
+    """With its size in bytes; what is too large is left out, and says so."""
+    size = len(msgspec.json.encode(metadata))
+    if size <= max(2, min(_MOST_CHARACTERS, room)):
+        return metadata, size
+    return {"cut": f"metadata of {size:,} bytes"}, 0
 
 
 _REQUESTS: dict[str, type[Wanted | Written | Removed | Assembly]] = {

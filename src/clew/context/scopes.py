@@ -35,7 +35,8 @@ def parse(text: str) -> Scope:
     if (kind == "global") == bool(rest):
         raise UsageError(f"{text!r} is no scope", hint="global has no id; every other scope has one, like project:demo")
     if len(rest) > _LONGEST or not rest.isprintable():
-        raise UsageError(f"the id of a {kind} scope has at most {_LONGEST} printable characters")
+        found = f"{len(rest):,} characters" if len(rest) > _LONGEST else f"{rest!a:.60}"
+        raise UsageError(f"the id of a {kind} has at most {_LONGEST} characters, all printable; found {found}")
     return Scope(kind, rest)
 
 

@@ -1,6 +1,7 @@
 """One search: plan -> lists -> fuse -> explain. Deterministic: equal scores are ordered by document id everywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -21,7 +22,9 @@ class Lists(Protocol):
 
     def named(self, rows: Sequence[int]) -> list[str]: ...
 
-    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Listed: ...
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Callable[[], Listed]:
+        """Begun when this returns, where it is much: the lists by words are made meanwhile."""
+        ...
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed: ...
 
@@ -81,20 +84,24 @@ def run(
     if not any(weights.values()):  # the list that was to count has nothing to go by: the order is that of the others
         weights = dict.fromkeys(weights, 1.0)
 
-    def ask(name: ListName, within: Mask | None) -> NDArray[np.int64]:
+    def ask(name: ListName, within: Mask | None) -> Callable[[], Listed]:
         if name == "dense" and vector is not None:
-            rows, scores = lists.dense(vector, plan.candidates, within)
-        else:
-            rows, scores = (lists.sparse if name == "sparse" else lists.graph)(query.text, plan.candidates, within)
-        made[name] = Ranked(name, *_settled(lists, rows, scores, plan.candidates), weights[name])
-        return rows
+            return lists.dense(vector, plan.candidates, within)
+        by_words = lists.sparse if name == "sparse" else lists.graph
+        return partial(by_words, query.text, plan.candidates, within)
+
+    def take(name: ListName, listed: Listed) -> NDArray[np.int64]:
+        made[name] = Ranked(name, *_settled(lists, *listed, plan.candidates), weights[name])
+        return listed[0]
 
     if plan.strategy in _IN_TURN:
         first, second = _IN_TURN[plan.strategy]
-        ask(second, lists.only(ask(first, mask)))
-    for name in plan.lists:
-        if name not in made:
-            ask(name, mask)
+        take(second, ask(second, lists.only(take(first, ask(first, mask)())))())
+    begun: list[tuple[ListName, Callable[[], Listed]]] = [
+        (name, ask(name, mask)) for name in plan.lists if name not in made
+    ]
+    for name, listed in reversed(begun):  # dense last: it is under way meanwhile
+        take(name, listed())
     best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k, lists.named)
     return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config))
 

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 Save = Callable[[Path, Path | None], None]
 """Writes a new folder; the second is what was saved before, if anything."""
 
@@ -43,7 +45,7 @@ def publish(base: Path, prefix: str, save: Save) -> str:
     """
     before = current(base)
     for path in base.iterdir():
-        if path.is_dir() and path.name != before:
+        if _NAME.fullmatch(path.name) and path.name != before:
             shutil.rmtree(path, ignore_errors=True)
     name = f"{prefix}-{secrets.token_hex(4)}"
     try:

@@ -2,7 +2,6 @@
 
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from clew.context.log.files import explained
 from clew.context.log.jsonl import JsonlLog
 from clew.context.log.port import NO_BOUNDS, Bounds, Log, bounds_of
 from clew.context.log.sqlite import SqliteLog
-from clew.context.scopes import KINDS, Kind, of_folder, parse, tenant_folder
+from clew.context.scopes import KINDS, Kind, Scope, of_folder, parse, tenant_folder
 from clew.core.errors import NotFound, UsageError
 from clew.manifest.models.agents import Memory
 
@@ -56,6 +55,15 @@ def keeping_of(memory: Memory | None) -> dict[Kind, Keeping]:
 _PLAIN = Keeping()
 
 
+class _Slot:
+    """A scope's collection, or the room for it. ``users`` is counted under the store's lock; ``lock`` is held to open or close."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.collection: Collection | None = None
+        self.users = 0
+
+
 class ContextStore:
     """``close`` it. ``root``: the state directory; None keeps everything in a temporary one."""
 
@@ -69,16 +77,17 @@ class ContextStore:
         self._root, self._tenant = root, tenant_folder(tenant)
         self._now, self._keeping = now, dict(keeping or {})
         self._embedder, self._space = embedder, space
-        self._open: dict[str, Collection] = {}
-        self._users: Counter[str] = Counter()
+        self._slots: dict[str, _Slot] = {}
+        """The one that was used last is the last one."""
         self._lock = threading.Lock()
 
     def close(self) -> None:
         with self._lock, ExitStack() as stack:
             stack.push(self._closing)
-            for collection in self._open.values():
-                stack.callback(collection.close)
-            self._open.clear()
+            for slot in self._slots.values():
+                if slot.collection is not None:
+                    stack.callback(slot.collection.close)
+            self._slots.clear()
 
     @contextmanager
     def using(self, scope: str, *, create: bool = True) -> Generator[Collection]:
@@ -86,32 +95,50 @@ class ContextStore:
 
         Raises UsageError for what is no scope; NotFound where nothing was ever written to it and ``create`` is off; JournalError.
         """
-        collection = self._taken(scope, create=create)
-        try:
-            yield collection
-        finally:
-            with self._lock:
-                self._users[scope] -= 1
-
-    def _taken(self, scope: str, *, create: bool) -> Collection:
         parsed = parse(scope)
         with self._lock:
-            found = self._open.pop(scope, None)
-            if found is None:
-                folder = self._base(parsed.kind) / parsed.folder
-                log = self._log(folder, parsed.kind, scope, create=create)
-                try:
-                    found = Collection(log, folder, now=self._now, embedder=self._embedder, space=self._space)
-                except BaseException:
-                    log.close()
-                    raise
-            self._open[scope] = found  # the last one is the one that was used last
-            self._users[scope] += 1
-            idle = [name for name in self._open if not self._users[name]]
-            for name in idle[: max(0, len(self._open) - MOST_OPEN)]:
-                self._open.pop(name).close()
-                del self._users[name]
-            return found
+            slot = self._slots.pop(scope, None) or _Slot()
+            self._slots[scope] = slot
+            slot.users += 1
+        try:
+            with slot.lock:
+                collection = slot.collection = slot.collection or self._opened(parsed, create=create)
+            self._close_idle()
+            yield collection
+        finally:
+            self._let_go(scope, slot)
+
+    def _opened(self, scope: Scope, *, create: bool) -> Collection:
+        folder = self._base(scope.kind) / scope.folder
+        log = self._log(folder, scope.kind, str(scope), create=create)
+        try:
+            return Collection(log, folder, now=self._now, embedder=self._embedder, space=self._space)
+        except BaseException:
+            log.close()
+            raise
+
+    def _close_idle(self) -> None:
+        """Whoever wants one that is being closed waits for that alone, and opens it again."""
+        with self._lock:
+            idle = [(name, slot) for name, slot in self._slots.items() if not slot.users]
+            idle = idle[: max(0, len(self._slots) - MOST_OPEN)]
+            for _, slot in idle:
+                slot.users += 1
+        for name, slot in idle:
+            try:
+                with slot.lock:
+                    closing = slot.collection if slot.users == 1 else None
+                    if closing is not None:
+                        slot.collection = None
+                        closing.close()
+            finally:
+                self._let_go(name, slot)
+
+    def _let_go(self, name: str, slot: _Slot) -> None:
+        with self._lock:
+            slot.users -= 1
+            if not slot.users and slot.collection is None:  # closed, or never opened
+                self._slots.pop(name, None)
 
     def scopes(self) -> list[str]:
         """Those that have ever been written to. Raises JournalError."""

@@ -11,7 +11,7 @@ from clew.context import tokens
 Policy = Literal["recency", "semantic", "hybrid"]
 
 DEFAULT_TOKENS = 4000
-_LEAST_CUT = 64
+LEAST_CUT = 64
 """Tokens below which a piece of a document is worth nothing."""
 MOST_LEFT_OUT = 50
 CUT = "\n[cut: the rest did not fit]"
@@ -64,7 +64,7 @@ def assemble(candidates: Sequence[Candidate], budget: int, policy: Policy) -> Wi
             continue
         text, whole = one.text, size <= room
         if not whole:
-            text = tokens.cut(one.text, room - tokens.count(CUT)) if room >= _LEAST_CUT else ""
+            text = tokens.cut(one.text, room - tokens.count(CUT)) if room >= LEAST_CUT else ""
             if not text:
                 left_out.append({"id": one.id, "scope": one.scope, "why": f"no room: {size} tokens, {room} left"})
                 continue

@@ -4,13 +4,13 @@ from typing import Any, get_args
 
 from clew.manifest.compiled import ProfileName
 from clew.manifest.context import Context
-from clew.manifest.gateway_check import check_credential, check_embedding, check_gateway, check_model
+from clew.manifest.gateway_check import check_credential, check_gateway, check_model
 from clew.manifest.kinds import fields_of
+from clew.manifest.memory_check import BUILT_IN_CONTEXTS, check_memory
 from clew.manifest.models.agents import Agent, McpServer, Tool
 from clew.manifest.pins import names_of, tool_ids
 from clew.manifest.problems import Path, shown
 
-BUILT_IN_CONTEXTS = ("none", "global")
 _OF_POOLS = ("id", "description", "pool")
 
 
@@ -27,7 +27,7 @@ def check_references(context: Context) -> None:
     _agents(context)
     _tools(context)
     check_gateway(context)
-    _memory(context)
+    check_memory(context)
     _policy(context)
     _evaluations(context)
     _others(context)
@@ -175,23 +175,6 @@ def _confined(context: Context, relative: str) -> bool:
         return context.sources.inside(relative) is not None
     except (OSError, ValueError, RuntimeError):
         return False
-
-
-def _memory(context: Context) -> None:
-    memory = context.project.memory
-    if memory is None or not context.sound(("memory",)):
-        return
-    context.unique(("memory", "context_profiles"), (p.id for p in memory.context_profiles or ()), "context profile")
-    for index, profile in enumerate(memory.context_profiles or ()):
-        if profile.id in BUILT_IN_CONTEXTS:
-            where = ("memory", "context_profiles", index, "id")
-            context.report(where, "reserved", f"{shown(profile.id)} has a fixed meaning; choose another name")
-    for name in ("global_store", "project_store", "session_store", "task_store"):
-        store = getattr(memory, name)
-        if store is not None:
-            check_credential(context, ("memory", name, "credential"), store.credential)
-    if memory.embedding is not None:
-        check_embedding(context, ("memory", "embedding"), memory.embedding)
 
 
 def _policy(context: Context) -> None:

@@ -9,12 +9,13 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from clew.core.errors import ClewError, Failure
 from clew.core.identity import body_key, digest
+from clew.runtime import memory
 from clew.runtime.ctx import SyncCtx
 from clew.runtime.handlers import Handlers
 
@@ -81,7 +82,7 @@ class ChildCtx:
     def __init__(self, link: _Link, ids: dict[str, Any], path: str = "") -> None:
         self._link, self._ids, self._own = link, ids, path
         self.run_id, self.task_id, self.node_id = ids["run_id"], ids["task_id"], ids["node_id"]
-        self.attempt = ids["attempt"]
+        self.attempt, self.context = ids["attempt"], ids["context"]
         key = body_key(self.task_id, self.node_id, self.attempt)
         self.random = random.Random(digest([ids["seed"], key, path and path + "."]))  # noqa: S311 - derived, not secret
         self._groups = 0
@@ -120,6 +121,23 @@ class ChildCtx:
 
     async def run(self, workflow: str, input: Any = None) -> Any:  # noqa: A002 - the word of the contract
         return await self._ask("run", [workflow, input], {})
+
+    async def search(
+        self, text: str, *, scope: str | Sequence[str] = "project", **options: Any
+    ) -> list[dict[str, Any]]:
+        return await self._ask(
+            "search", [], memory.asked("search", {"text": text, "scope": memory.scopes(scope), **options})
+        )
+
+    async def remember(
+        self, id: str, text: str, metadata: dict[str, Any] | None = None, **options: Any  # noqa: A002 - as above
+    ) -> int:  # fmt: skip
+        return await self._ask(
+            "remember", [], memory.asked("remember", {"id": id, "text": text, "metadata": metadata, **options})
+        )
+
+    async def forget(self, *ids: str, **options: Any) -> None:
+        await self._ask("forget", memory.asked("forget", {"ids": ids})["ids"], memory.asked("forget", options))
 
     async def gather(self, *work: Awaitable[Any] | Callable[[], Awaitable[Any]]) -> list[Any]:
         self._groups += 1

@@ -18,6 +18,7 @@ from clew.core.identity import body_key, digest
 from clew.gate.door import Local
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
 from clew.manifest.quantities import milliseconds
+from clew.runtime import memory
 from clew.runtime.settling import Work, all_settled
 
 Look = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -231,10 +232,10 @@ class Ctx:
         ``config``: strategy, fusion, rrf_k, dense_weight, sparse_weight, graph_weight, rerank_factor. Raises Failure:
         ``invalid_request``, ``no_session``.
         """
-        scopes = [scope] if isinstance(scope, str) else list(scope)
-        request: dict[str, Any] = {"scopes": scopes, "text": text, "config": {"k": k, **config}}
+        request: dict[str, Any] = {"scopes": memory.scopes(scope), "text": text, "config": {"k": k, **config}}
         if filter is not None:
             request["filter"] = filter
+        request = memory.asked("search", request)
         return (await self._perform("context", "search", request, repeat_safe=True)).value()["hits"]
 
     async def remember(
@@ -243,18 +244,19 @@ class Ctx:
     ) -> int:  # fmt: skip
         """Keep a document, in place of the one with this id; its version. The next search finds it.
 
-        ``expected``: the version that is to be replaced (0: none may be there). Raises Failure: ``version_conflict``.
+        ``expected``: the version that is to be replaced (0: none may be there). Raises Failure: ``version_conflict``,
+        ``invalid_request``.
         """
-        document: dict[str, Any] = {"id": id, "text": text, "metadata": metadata or {}}
+        document: dict[str, Any] = {"id": id, "text": text, "metadata": {} if metadata is None else metadata}
         if expected is not None:
             document["expected"] = expected
-        request = {"scope": scope, "documents": [document]}
+        request = memory.asked("remember", {"scope": scope, "documents": [document]})
         outcome = await self._perform("context", "put", request, repeat_safe=True, needs=("mutate",))
         return outcome.value()["versions"][id]
 
     async def forget(self, *ids: str, scope: str = "project") -> None:
-        """Remove documents; their history stays."""
-        request = {"scope": scope, "ids": list(ids)}
+        """Remove documents; their history stays. Raises Failure: ``invalid_request``."""
+        request = memory.asked("forget", {"scope": scope, "ids": list(ids)})
         (await self._perform("context", "remove", request, repeat_safe=True, needs=("mutate",))).value()
 
     # -- concurrency -------------------------------------------------------------------------------------------

@@ -1,17 +1,19 @@
 """Memory at a node: the context that its profile asks for (W8), and what an agent's turn adds to a conversation."""
 
+import json
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import msgspec
 
+from clew.core.errors import Failure
 from clew.core.identity import digest
+from clew.gate.ports.embedding import MOST_QUERY
 from clew.manifest.compiled import Plan
 from clew.manifest.models.agents import ContextProfile, Memory
 
 _GLOBAL = {"profile": "global", "sources": [{"scope": "global"}]}
-_QUERY = 2000
-"""Characters of what a node is about to work on that are searched with; they are recorded."""
 _FRAME = re.compile(r"<(?=\s*/?\s*(?:document|conversation)\b)", re.IGNORECASE)
 
 
@@ -20,12 +22,42 @@ def memory_of(plan: Plan) -> Memory:
     return msgspec.convert(plan.sections.get("memory") or {}, Memory)
 
 
+def asked(what: str, request: dict[str, Any]) -> dict[str, Any]:
+    """``request``, checked. Raises Failure(invalid_request) for what is no JSON; ``what``: who was called so."""
+    try:
+        ready = msgspec.to_builtins(request, builtin_types=(bytes, bytearray, memoryview))
+        json.dumps(ready)  # bytes are no JSON, whatever else can be made of them
+        digest(ready)
+        return ready
+    except UnicodeEncodeError as error:
+        why = f"a lone surrogate, at character {error.start} of {error.object[:60]!a}"
+        hint = "decode the bytes that it comes from with errors='replace'"
+    except RecursionError:
+        why, hint = "it is nested too deeply, or contains itself", ""
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        why, hint = str(error), "texts, numbers, true, false, null, and lists and objects of them"
+    raise Failure(f"ctx.{what}: what was given is no JSON: {why}", code="invalid_request", hint=hint)
+
+
+def scopes(scope: Any) -> list[Any]:
+    """One scope or several. Raises Failure(invalid_request)."""
+    if isinstance(scope, str):
+        return [scope]
+    if isinstance(scope, list | tuple | set | frozenset):
+        return list(cast("Iterable[Any]", scope))
+    raise Failure(
+        f"ctx.search: scope is {scope!a:.60}",
+        code="invalid_request",
+        hint="global, project, session, task, or a list of them",
+    )
+
+
 def assembly(plan: Plan, context: str, value: Any) -> dict[str, Any] | None:
     """The request of the ``assemble`` effect of a node that is about to work on ``value``; None: its context is ``none``."""
     if context == "none":
         return None
     memory = memory_of(plan)
-    request: dict[str, Any] = {"query": _text(value)[:_QUERY]}
+    request: dict[str, Any] = {"query": _text(value)[:MOST_QUERY]}
     if memory.search is not None:
         request["config"] = msgspec.to_builtins(memory.search)
     profile = next((p for p in memory.context_profiles or [] if p.id == context), None)
@@ -54,7 +86,7 @@ def converses(profile: ContextProfile) -> bool:
 def turns(plan: Plan, context: str, at: tuple[str, str, str], said: Any, answered: Any) -> dict[str, Any] | None:
     """The request that adds what an agent was told and what it answered to the session's conversation; None: it has none.
 
-    ``at``: run, task and key of the body.
+    ``at``: run, task and key of the body. Where no agent comes after it, its answer ends the task.
     """
     profile = next((p for p in memory_of(plan).context_profiles or [] if p.id == context), None)
     if profile is None or not converses(profile):
@@ -62,13 +94,29 @@ def turns(plan: Plan, context: str, at: tuple[str, str, str], said: Any, answere
     run, task, key = at
     told = {"kind": "turn", "task": f"{run}/{task}"}
     name = digest([run, key])[:16]
+    node = key.removeprefix(f"{task}/").rpartition("#")[0]
+    ends = {} if _agent_after(plan, node) else {"done": True}
     return {
         "scope": "session",
         "documents": [
             {"id": f"turn:{name}:0", "text": _text(said), "metadata": told | {"role": "user"}},
-            {"id": f"turn:{name}:1", "text": _text(answered), "metadata": told | {"role": "assistant"}},
+            {"id": f"turn:{name}:1", "text": _text(answered), "metadata": told | {"role": "assistant"} | ends},
         ],
     }
+
+
+def _agent_after(plan: Plan, node: str) -> bool:
+    """Whether an edge leads from ``node``, directly or not, to a node where an agent speaks."""
+    waiting, seen = [node], set[str]()
+    while waiting:
+        before = waiting.pop()
+        for target in (edge.target for edge in plan.graph.edges if edge.source == before):
+            if plan.nodes[target].agent is not None:
+                return True
+            if target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return False
 
 
 def shown(assembled: dict[str, Any]) -> str:

@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clew.core.errors import ClewError, Failure, Interrupt, Suspended
+from clew.core.errors import ClewError, Failure, Interrupt, Suspended, described
 from clew.runtime.ctx import BodyView, Ctx
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _LINE = 64 * 1024 * 1024
+_AWAITED = frozenset(["call", "model", "agent", "ask", "sleep", "run", "search", "remember", "forget"])
+"""Methods of ``ctx`` that are the same here as in the child."""
 
 
 class Processes:
@@ -56,7 +58,10 @@ class Processes:
 
 
 def _ids(body: BodyView) -> dict[str, Any]:
-    return {"run_id": body.run, "task_id": body.task, "node_id": body.node, "attempt": body.attempt, "seed": body.seed}
+    return {
+        "run_id": body.run, "task_id": body.task, "node_id": body.node, "attempt": body.attempt, "seed": body.seed,
+        "context": body.context,
+    }  # fmt: skip
 
 
 def _ended(code: int) -> str:
@@ -129,7 +134,7 @@ class _Conversation:
                 value = ctx.now()
             elif method == "log":
                 value = ctx.log(*args, **options)
-            elif method in ("call", "model", "agent", "ask", "sleep", "run"):
+            elif method in _AWAITED:
                 value = await getattr(ctx, method)(*args, **options)
             else:
                 raise Failure(f"ctx has no {method!r}", code="error")
@@ -140,6 +145,8 @@ class _Conversation:
         except ClewError as error:
             details = error.details if isinstance(error, Failure) else None
             self._send({"id": ident, "error": {"code": error.code, "message": str(error), "details": details}})
+        except Exception as error:  # of arguments that make no sense: the child waits for an answer
+            self._send({"id": ident, "error": {"code": "error", "message": described(error), "details": None}})
 
     def _part(self, path: str) -> Ctx:
         if path not in self._parts:

@@ -5,7 +5,7 @@ A scope is named in full (``project:demo``); in a project's directory ``project`
 
 import re
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,13 +19,14 @@ from clew.context.graph.facts import Fact
 from clew.context.ingest import files
 from clew.context.ingest.files import Options, Report, Told
 from clew.context.log.port import Label
+from clew.context.log.rules import check_id
 from clew.context.merge.conflict import Conflict as Disagreement
-from clew.context.merge.document import merge_document
 from clew.context.store import ContextStore, keeping_of
 from clew.context.versions import Difference, difference, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig, Version
+from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.redact import Redactor
 from clew.runtime.clock import SystemClock
@@ -159,7 +160,7 @@ class Scoped:
     def import_files(self, paths: Sequence[Path], options: Options, told: Told) -> Imported:
         """Files, folders, and JSON lines (``.jsonl``). Raises UsageError."""
         total = Report()
-        lines = [path for path in paths if path.suffix == ".jsonl" and path.is_file()]
+        lines = [path for path in paths if files.is_lines(path)]
         others = files.found([path for path in paths if path not in lines])
         reports = [files.bring_in_lines(self.collection, path, options, told) for path in lines]
         if others:
@@ -201,7 +202,7 @@ class Scoped:
     def merge(self, base: int, theirs: Put) -> MergeAnswer:
         """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
         theirs = msgspec.structs.replace(theirs, relations=theirs.relations or self._relations(base, theirs))
-        outcome = merge_document(self.collection.log, base, theirs, self._clock.now())
+        outcome = self.collection.merge(base, theirs)
         conflicts = [_conflict(one) for one in outcome.conflicts]
         version = outcome.version.version if outcome.version is not None else 0
         self._complete(frozenset((theirs.id,)))
@@ -249,14 +250,16 @@ class Scoped:
         return msgspec.structs.replace(query, vector=vector) if dims in (0, len(vector) // 4) else query
 
     def document(self, id: str) -> Document:  # noqa: A002 - the word of the contract
-        """Raises NotFound."""
+        """Raises NotFound, and UsageError for what can be no id."""
+        check_id(id)
         version = self.collection.get(id)
         if version is None:
             raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context search` finds documents")
         return self._shown(_document(version, self.scope, cut=False))
 
     def history(self, id: str) -> list[Document]:  # noqa: A002 - as above
-        """Oldest first, removals included. Raises NotFound."""
+        """Oldest first, removals included. Raises NotFound, and UsageError for what can be no id."""
+        check_id(id)
         versions = self.collection.log.history(id)
         if not versions:
             raise NotFound(f"there never was a document {id!r} in {self.scope}")
@@ -264,19 +267,22 @@ class Scoped:
 
     def graph(self, entity: str, goal: str | None, hops: int, when: walk.When) -> GraphAnswer:
         """The facts that name an entity; with ``goal`` or more than one hop, the walks from it. Raises NotFound."""
-        facts = self.collection.facts
-        for name in filter(None, (entity, goal)):
-            if facts.entities.find(name) is None:
-                raise NotFound(f"no document of {self.scope} says anything of {name!r}")
-        if goal is None and hops <= 1:
-            return self._shown(GraphAnswer(facts=walk.around(facts, entity, when), paths=[]))
-        return self._shown(GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when)))
+        with self.collection.facts() as facts:
+            for name in filter(None, (entity, goal)):
+                if facts.entities.find(name) is None:
+                    raise NotFound(f"no document of {self.scope} says anything of {name!r:.200}")
+            if goal is None and hops <= 1:
+                answer = GraphAnswer(facts=walk.around(facts, entity, when), paths=[])
+            else:
+                answer = GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when))
+        return self._shown(answer)
 
     def stats(self) -> dict[str, Any]:
         folder = self.collection.folder
         costs = spent(folder) if folder is not None else {}
         return {
             "scope": self.scope,
+            "folder": str(folder or ""),
             **self.collection.stats(),
             "missing": len(self.collection.missing()),
             "spent": {name: msgspec.structs.asdict(one) for name, one in costs.items()},
@@ -323,9 +329,11 @@ class Scoped:
 
 @contextmanager
 def opened(
-    settings: Settings, scope: str, project: Path | None = None, *, create: bool = False, clock: Clock | None = None
-) -> Generator[Scoped]:
-    """``project``: the directory whose manifest says what ``project`` is and how its memory is kept.
+    settings: Settings, scope: str, project: Path | None = None, *,
+    create: bool = False, clock: Clock | None = None, implied: bool = False,
+) -> Generator[Scoped]:  # fmt: skip
+    """``project``: the directory whose manifest says what ``project`` is and how its memory is kept; its embedding model serves
+    other scopes too, unless nobody named it (``implied``).
 
     Raises NotFound where nothing was ever written to the scope, unless ``create``; UsageError, ManifestError.
     """
@@ -336,9 +344,9 @@ def opened(
             raise UsageError("which project?", hint="run this in a project's directory, or say --scope project:ID")
         scope = f"project:{plan.workflow}"
     keeping = keeping_of(memory_of(plan)) if plan is not None else {}
-    secrets = Learned(settings.redact_fields, settings.redact_prefixes)
-    if project is not None and plan is not None:
-        secrets.of(plan, project)
+    redactor = _redactor(settings, plan, project)
+    if implied and plan is not None and scope != f"project:{plan.workflow}":
+        plan = None
     local = local_of(plan, project)
     vectors = vectors_of(plan, project, local)
     store = ContextStore(
@@ -348,16 +356,28 @@ def opened(
         stack.callback(store.close)
         if vectors is not None:
             stack.callback(vectors.close)
-        yield Scoped(stack.enter_context(store.using(scope, create=create)), scope, clock, secrets.redactor, vectors)
+        yield Scoped(stack.enter_context(store.using(scope, create=create)), scope, clock, redactor, vectors)
 
 
-def scopes(settings: Settings) -> list[str]:
-    """Those that were ever written to."""
-    store = ContextStore(settings.directory, settings.tenant, now=SystemClock().now)
-    try:
-        return store.scopes()
-    finally:
-        store.close()
+def statistics(settings: Settings, project: Path | None = None) -> list[dict[str, Any]]:
+    """Of every scope that was ever written to, where nothing is said of memory and where ``project`` keeps its own."""
+    clock, plan = SystemClock(), load(project) if project is not None else None
+    found: dict[Path | None, dict[str, Any]] = {}
+    for keeping in ({}, keeping_of(memory_of(plan)) if plan is not None else {}):
+        store = ContextStore(settings.directory, settings.tenant, now=clock.now, keeping=keeping, space=space_of(plan))
+        with closing(store):
+            for scope in store.scopes():
+                with suppress(NotFound), store.using(scope, create=False) as collection:
+                    seen = Scoped(collection, scope, clock, _redactor(settings, plan, project))
+                    found[collection.folder] = seen.stats()
+    return sorted(found.values(), key=lambda one: (one["scope"], one["folder"]))
+
+
+def _redactor(settings: Settings, plan: Plan | None, project: Path | None) -> Redactor:
+    secrets = Learned(settings.redact_fields, settings.redact_prefixes)
+    if project is not None and plan is not None:
+        secrets.of(plan, project)
+    return secrets.redactor
 
 
 def _document(version: Version, scope: str, *, cut: bool = True) -> Document:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from clew.context import scopes
 from clew.core.errors import Conflict, NotFound, Stopped, UsageError
 from clew.core.events import Event, Noted, Principal, RunFinished, RunStarted
 from clew.core.identity import digest_bytes
@@ -359,7 +360,10 @@ def _order(workspace: Workspace, world: Surroundings, request: RunRequest) -> Or
 
 
 def _principal(workspace: Workspace, request: RunRequest) -> Principal:
+    """Raises UsageError for what can be no session."""
     settings = workspace.settings
+    if request.session:
+        scopes.parse(f"session:{request.session}")
     return request.principal or Principal(tenant=settings.tenant, user=settings.user, session=request.session)
 
 

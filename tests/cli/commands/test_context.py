@@ -5,6 +5,7 @@ import json
 import pytest
 
 from clew.cli import table
+from clew.cli.commands import context
 from clew.cli.commands.context import Changed, Documents, Snapshots, Statistics
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
@@ -70,6 +71,12 @@ def test_every_flag_of_a_search(kept, flags):
         (("context", "graph", "Nobody", *G), "says anything of 'Nobody'"),
         (("context", "rollback", "nope", *G), "no snapshot 'nope'"),
         (("context", "import", "not/there", *G), "no file or folder"),
+        (("context", "import", ".", "--tag", "", *G), "a tag has 1 to 200 characters"),
+        (("context", "import", ".", "--tag", "x" * 201, *G), "a tag has 1 to 200 characters"),
+        (("context", "get", "\udcff", *G), "no Unicode text"),
+        (("context", "history", "\udcff", *G), "no Unicode text"),
+        (("context", "get", "x" * 5000, *G), "1 to 1000 characters"),
+        (("context", "graph", "x" * 5000, *G), "says anything of 'xxx"),
         (("context", "merge", "pump", "--base", 9, "--text", "x", *G), "9"),
     ],
 )
@@ -145,11 +152,31 @@ def test_importing_and_statistics(cli, tmp_path):
     assert (done.files, done.documents, len(done.skipped)) == (1, 1, 1)
     again = cli("context", "import", tmp_path / "docs", "--tag", "t", *where)
     assert "1 unchanged" in again.err
-    assert "left out: bad.md: bad.md is no text" in again.err
+    assert "left out: docs/bad.md: bad.md is no text" in again.err
     (one,) = cli("context", "stats", "--json").document(Statistics).scopes
     assert (one["scope"], one["documents"]) == ("project:p", 1)
     assert "project:p" in cli("context", "stats").out
     assert cli("context", "stats", "--state", tmp_path / "none").err == "there is none\n"
+
+
+def test_more_than_fits_is_refused(cli, monkeypatch):
+    monkeypatch.setattr(context, "MAX_INPUT", 10)
+    answer = cli("context", "add", "a", *G, stdin="x" * 11)
+    assert answer.code == 2
+    assert "more than 10 characters" in answer.err
+
+
+def test_statistics_count_what_a_project_keeps_elsewhere(cli, plain, monkeypatch):
+    manifest = plain / "clew.yaml"
+    manifest.write_text(manifest.read_text() + "\nmemory: {project_store: {path: kept, backend: file}}\n")
+    monkeypatch.chdir(plain)
+    assert cli("context", "add", "a", "--text", "words here").code == 0
+    (one,) = cli("context", "stats", "--json").document(Statistics).scopes
+    assert one["documents"] == 1
+    assert "/kept/" in one["folder"]
+    monkeypatch.chdir(plain.parent)
+    assert cli("context", "stats", "--json").document(Statistics).scopes == []
+    assert cli("context", "stats", "--project", plain, "--json").document(Statistics).scopes == [one]
 
 
 def test_in_a_projects_directory_that_project_is_meant(cli, plain, monkeypatch):

@@ -80,7 +80,8 @@ def test_questions_over_several_documents(collection):
 def test_a_path_answers_by_what_it_goes_through(collection):
     told = json.loads((Path(__file__).parent.parent / "data" / "multihop.json").read_text())["documents"]
     collection.write([Put(id=name, text=text, relations=extract(name, text)) for name, text in told.items()])
-    (path, *_) = paths(collection.facts, "Tallow", "Northgate Hosting", hops=6)
+    with collection.facts() as facts:
+        (path, *_) = paths(facts, "Tallow", "Northgate Hosting", hops=6)
     assert [fact.document for fact in path.facts[::2]] == ["wiki/tallow", "wiki/quillfeed", "wiki/marl"]
 
 

@@ -2,12 +2,13 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from clew.context.ingest.files import Options, bring_in, bring_in_lines, found
 from clew.core.errors import UsageError
-from clew.gate.ports.context import Query
+from clew.gate.ports.context import Put, Query
 
 
 @pytest.fixture
@@ -39,14 +40,20 @@ def imported(collection, folder, **options):
 def test_a_folder(collection, folder):
     report = imported(collection, folder, tags=("docs",))
     assert (report.files, report.documents, report.unchanged, report.skipped) == (3, 5, 0, [])
-    assert sorted(collection.log.ids()) == ["a.md#0", "a.md#1", "notes.txt#0", "src/tool.py#0", "src/tool.py#1"]
-    first = collection.get("a.md#0")
-    assert first.metadata | {"digest": ""} == {
-        "path": "a.md", "kind": "markdown", "digest": "", "tags": ["docs"], "title": "Pumps", "line": 1, "part": 0, "parts": 2,
+    assert sorted(collection.log.ids()) == [
+        "given/a.md#0", "given/a.md#1", "given/notes.txt#0", "given/src/tool.py#0", "given/src/tool.py#1",
+    ]  # fmt: skip
+    first = collection.get("given/a.md#0")
+    assert first.metadata | {"digest": "", "folder": ""} == {
+        "path": "a.md", "folder": "", "kind": "markdown", "digest": "", "tags": ["docs"],
+        "title": "Pumps", "line": 1, "part": 0, "parts": 2,
     }  # fmt: skip
-    assert collection.search(Query(text="leaking pump", filter={"term": {"tags": "docs"}})).hits[0].doc_id == "a.md#0"
+    assert (
+        collection.search(Query(text="leaking pump", filter={"term": {"tags": "docs"}})).hits[0].doc_id
+        == "given/a.md#0"
+    )
     assert ("src/tool.py", "imports", "os") in {
-        (r.subject, r.relation, r.object) for r in collection.get("src/tool.py#0").relations
+        (r.subject, r.relation, r.object) for r in collection.get("given/src/tool.py#0").relations
     }
 
 
@@ -63,8 +70,8 @@ def test_what_a_file_no_longer_says_is_removed(collection, folder):
     (folder / "a.md").write_text("# Pumps\nThe pump was mended.\n")
     report = imported(collection, folder)
     assert (report.documents, report.removed, report.unchanged) == (1, 1, 2)
-    assert collection.get("a.md#1") is None
-    assert "mended" in collection.get("a.md#0").text
+    assert collection.get("given/a.md#1") is None
+    assert "mended" in collection.get("given/a.md#0").text
 
 
 def test_other_tags_are_a_change(collection, folder):
@@ -76,17 +83,17 @@ def test_what_cannot_be_read_is_left_out_and_said(collection, folder):
     (folder / "bad.txt").write_bytes(b"\x00\x01\x02")
     report = imported(collection, folder)
     assert report.files == 3
-    assert report.skipped == [{"path": "bad.txt", "why": "bad.txt is no text"}]
+    assert report.skipped == [{"path": "given/bad.txt", "why": "bad.txt is no text"}]
 
 
 def test_progress_is_told_after_each_file(collection, folder):
     seen = []
     bring_in(collection, found([folder]), Options(), lambda report, name: seen.append((report.files, name)))
-    assert seen == [(1, "a.md"), (2, "notes.txt"), (3, "src/tool.py")]
+    assert seen == [(1, "given/a.md"), (2, "given/notes.txt"), (3, "given/src/tool.py")]
 
 
 def test_a_single_file_and_what_is_not_there(folder):
-    assert [name for name, _ in found([folder / "notes.txt"])] == ["notes.txt"]
+    assert [one.root for one in found([folder / "notes.txt"])] == ["notes.txt"]
     with pytest.raises(UsageError, match="no file or folder"):
         found([folder / "gone"])
 
@@ -122,25 +129,59 @@ def test_json_lines(collection, tmp_path):
         '{"id": "a", "more": 1}',
         '{"id": "a", "vector": ["x"]}',
         "[" * 5000,
+        '{"id": "a", "text": "\udcff"}',
     ],
 )
 def test_a_line_that_is_no_document_is_named(collection, tmp_path, line):
     path = tmp_path / "docs.jsonl"
-    path.write_text('{"id": "ok"}\n' + line + "\n")
+    path.write_text('{"id": "ok"}\n' + line + "\n", errors="surrogateescape")
     with pytest.raises(UsageError, match=r"docs\.jsonl:2"):
         bring_in_lines(collection, path, Options(), told)
 
 
-def test_two_files_of_one_name_are_not_taken_for_one(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "README.md").write_text(folder)
-    with pytest.raises(UsageError, match=r"would both be 'README\.md'"):
-        found([tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(UsageError, match="would both be"):
-        found([tmp_path / "a" / "README.md", tmp_path / "b" / "README.md"])
-    assert [name for name, _ in found([tmp_path])] == ["a/README.md", "b/README.md"]
-    assert len(found([tmp_path / "a", tmp_path / "a" / "README.md"])) == 1
+@pytest.fixture
+def twice(tmp_path):
+    """Two folders of one name."""
+    folders = [tmp_path / name / "docs" for name in ("x", "y")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "README.md").write_text(f"words of {folder.parent.name}")
+    return folders
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_folders_of_one_name_are_two(collection, twice, together):
+    for folders in [twice] if together else [[one] for one in twice]:
+        bring_in(collection, found(folders), Options(), told)
+    names = sorted(collection.log.ids())
+    mark = collection.get(names[1]).metadata["folder"]
+    assert names == ["docs/README.md#0", f"docs~{mark}/README.md#0"]
+    assert {collection.get(name).text for name in names} == {"words of x", "words of y"}
+    head = collection.log.head()
+    for folders in ([twice[1]], [twice[0]], twice, twice[::-1]):
+        assert bring_in(collection, found(folders), Options(), told).documents == 0
+    assert collection.log.head() == head
+
+
+def test_two_files_of_one_name_are_two(collection, twice):
+    for folder in twice * 2:
+        bring_in(collection, found([folder / "README.md"]), Options(), told)
+    assert len(list(collection.log.ids("README.md"))) == 2
+    assert len(found([twice[0], twice[0] / "README.md", twice[0]])) == 1
+
+
+def test_a_folder_is_the_same_wherever_it_is_looked_at_from(collection, twice, monkeypatch):
+    bring_in(collection, found([twice[0]]), Options(), told)
+    monkeypatch.chdir(twice[0])
+    assert bring_in(collection, found([Path()]), Options(), told).unchanged == 1
+    monkeypatch.chdir(twice[1])
+    assert bring_in(collection, found([Path("../../x/docs/")]), Options(), told).unchanged == 1
+
+
+def test_what_somebody_wrote_by_hand_belongs_to_no_folder(collection, twice):
+    collection.write([Put(id="docs/a", text="by hand"), Put(id="docs/b", metadata={"folder": 7})])
+    bring_in(collection, found([twice[0]]), Options(), told)
+    assert collection.get("docs/README.md#0").text == "words of x"
 
 
 def test_what_is_no_plain_file_is_not_opened(collection, tmp_path):
@@ -148,9 +189,13 @@ def test_what_is_no_plain_file_is_not_opened(collection, tmp_path):
     (tmp_path / "link.txt").symlink_to("/etc/passwd")
     (tmp_path / "up").symlink_to("..")
     (tmp_path / "ok.txt").write_text("words")
-    assert [name for name, _ in found([tmp_path])] == ["ok.txt"]
+    (tmp_path / "loop").symlink_to("loop")
+    assert [one.below for one in found([tmp_path])] == ["ok.txt"]
     with pytest.raises(UsageError, match="no file or folder"):
         found([tmp_path / "pipe.txt"])
+    for odd in (tmp_path / "loop", Path("a\0b"), Path("x" * 5000), tmp_path / "ok.txt" / "below"):
+        with pytest.raises(UsageError, match="no file or folder"):
+            found([odd])
 
 
 def test_a_name_that_is_no_text_is_left_out_and_said(collection, tmp_path):
@@ -160,4 +205,31 @@ def test_a_name_that_is_no_text_is_left_out_and_said(collection, tmp_path):
     (folder / os.fsdecode(b"\xff.md")).write_text("words")
     report = bring_in(collection, found([folder]), Options(), told)
     assert (report.files, report.documents) == (1, 1)
-    assert report.skipped == [{"path": "\\udcff.md", "why": "its name is no UTF-8 text"}]
+    assert report.skipped == [{"path": "docs/\\udcff.md", "why": "its name is no UTF-8 text"}]
+
+
+def test_a_folder_that_cannot_be_read_is_said(collection, folder, monkeypatch):
+    """As a folder without permission is, also where the tests run as root."""
+    scandir, read_bytes = os.scandir, Path.read_bytes
+
+    def refusing(path):
+        if os.fspath(path).endswith("src"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    def refused(path):
+        if path.name == "src":
+            raise PermissionError(13, "Permission denied", path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    report = imported(collection, folder)
+    assert report.files == 2
+    assert report.skipped == [{"path": "given/src", "why": "Permission denied"}]
+
+
+def test_lines_that_cannot_be_read_are_said(collection, tmp_path):
+    (tmp_path / "docs.jsonl").mkdir()
+    with pytest.raises(UsageError, match=r"cannot read .*docs\.jsonl"):
+        bring_in_lines(collection, tmp_path / "docs.jsonl", Options(), told)

@@ -72,10 +72,11 @@ def test_pdf():
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7 broken", b"no pdf at all"])
-def test_a_broken_pdf_is_said(data):
+def test_a_broken_pdf_is_said(data, capfd):
     pytest.importorskip("pypdf")
     with pytest.raises(Unreadable, match="no PDF that can be read"):
         read("x.pdf", data)
+    assert capfd.readouterr().err == "", "and the library says nothing besides"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from clew.context.log.connection import connect, explain
-from clew.context.log.schema import APPLICATION, VERSION
+from clew.context.log.schema import APPLICATION, TABLES, VERSION
+from clew.context.log.sqlite import SqliteLog
 from clew.core.errors import JournalError
 
 
@@ -26,6 +27,33 @@ def test_durable_and_recognised(path: Path) -> None:
     ]  # fmt: skip
     connection.close()
     connect(path).close()
+
+
+def test_an_older_schema_becomes_the_present_one(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(
+        TABLES[: TABLES.index("CREATE TABLE attached")]
+        + "CREATE TABLE attached (m INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER NOT NULL UNIQUE, embedder TEXT, vector BLOB);"
+        + TABLES[TABLES.index("CREATE TABLE labels") :]
+    )
+    old.executescript(
+        "INSERT INTO docs VALUES (1, 'a', 1, 0, 0, 5, '', '', '', '', x'', 't');"
+        "INSERT INTO attached VALUES (7, 1, 'm', x'00000000');"
+        f"PRAGMA application_id={APPLICATION}; PRAGMA user_version=1"
+    )
+    old.close()
+    log = SqliteLog.open(path)
+    assert log.vectors_since(0) == [(7, 1, "m", b"\0\0\0\0")]
+    log.attach([(1, "n", b"\0\0\0\1")])
+    assert [m for m, *_ in log.vectors_since(0, embedder="m") + log.vectors_since(0)] == [7, 8]
+    log.close()
+    new = connect(path.with_name("new.db"))
+    connection = connect(path)
+    tables = "SELECT type, name, sql FROM sqlite_master WHERE name LIKE 'attached%' ORDER BY name"
+    assert connection.execute(tables).fetchall() == new.execute(tables).fetchall()
+    assert pragma(connection, "user_version") == VERSION
+    connection.close()
+    new.close()
 
 
 def test_a_newer_schema(path: Path) -> None:

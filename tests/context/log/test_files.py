@@ -1,5 +1,6 @@
 """Files that only the user reads, and refusals that say what to look at."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -33,7 +34,24 @@ def test_a_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JournalError, match=r"context log .*file/truth.*permissions"):
+    with pytest.raises(JournalError, match=r"context log .*file/truth.*a file is in the way"):
         create(tmp_path / "file" / "truth")
     with pytest.raises(JournalError, match="No such file"), explained(tmp_path):
         sync_folder(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EROFS, "mounted read-only"), (errno.EACCES, "writable for this user"), (errno.EPERM, "another state directory"),
+        (errno.ENOSPC, "free some space"), (errno.EIO, "state of the disk"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_how_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "mknod", refuse)
+    with pytest.raises(JournalError, match=os.strerror(number)) as raised:
+        create(tmp_path / "truth")
+    assert hint in (raised.value.hint or "")

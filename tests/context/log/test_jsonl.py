@@ -124,9 +124,9 @@ def test_a_log_exchanged_under_the_process(path: Path, opened: Callable[..., Jso
     places = log._file.places
     label = path.read_bytes().splitlines(keepends=True)[2]
     start = path.read_bytes().index(label)
-    for name in ("span", "vector_of"):
-        span = type(places.span(0))(start, len(label))
-        setattr(places, name, lambda _, span=span: span)
+    span = type(places.span(0))(start, len(label))
+    for name, found in (("span", span), ("vectors_of", {"m": span})):
+        setattr(places, name, lambda _, found=found: found)
         with pytest.raises(JournalError, match="changed under this process"):
             log.get("a")
         delattr(places, name)

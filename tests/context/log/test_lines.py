@@ -36,7 +36,7 @@ VERSION = Version(
     [
         (Head(floor=2, m=3), Head(floor=2, m=3)),
         (Wrote(VERSION, 9, more=True), WroteNumbers(Numbers(3, "ü", 2, 5), 9, more=True)),
-        (Attached(4, 3, "m", b"\0\0\0\0"), AttachedNumbers(4, 3)),
+        (Attached(4, 3, "m", b"\0\0\0\0"), AttachedNumbers(4, 3, "m")),
         (Labelled("x", 3, 5), Labelled("x", 3, 5)),
         (Labelled("x", None), Labelled("x", None)),
     ],

@@ -56,15 +56,32 @@ def test_what_compaction_keeps_is_enough(steps: list[tuple[str, bool]], labels: 
         index for n in {*labels, *range(max(since, 0), 62)} for index in map(places.index_of, places.places_at(n))
     }
     assert set(kept) == needed
+    live = [index for index in map(places.live_index, "abcd") if index is not None]
+    gone = set(kept) - set(places.keep(since, removals=True))
+    assert all(places.chain(steps[index][0])[-1] == index for index in gone)
+    assert not gone & {*live, len(steps) - 1}
+    for n in {*labels, *range(max(since, 0), 62)}:
+        there = [index for index in map(places.index_of, places.places_at(n)) if not steps[index][1]]
+        assert not gone & set(there)
+
+
+def test_the_embedders_attached_last_are_kept() -> None:
+    places = taken([("a", False), ("b", False)])
+    for number, embedder in enumerate("mnopmq", 1):
+        places.apply(AttachedNumbers(number, 2, embedder), Span(number, 1))
+    assert [*places.vectors_of(0)] == ["o", "p", "m", "q"]
+    assert places.attached(0, 9) == [(6, 2, Span(6, 1))]
+    assert places.attached(0, 9, "m") == [(5, 2, Span(5, 1))]
+    assert places.attached(0, 9, "n") == []
 
 
 def test_vectors_labels_and_the_head_line() -> None:
     places = taken([("a", False), ("b", False)])
     places.apply(Head(floor=1, m=7), Span(0, 10))
     for number, n in enumerate((2, 4, 2), 8):
-        places.apply(AttachedNumbers(number, n), Span(number, 1))
+        places.apply(AttachedNumbers(number, n, "m"), Span(number, 1))
     assert (places.floor, places.m) == (1, 10)
-    assert (places.vector_of(0), places.vector_of(1)) == (Span(10, 1), Span(9, 1))
+    assert [places.vectors_of(index) for index in (0, 1)] == [{"m": Span(10, 1)}, {"m": Span(9, 1)}]
     assert places.attached(0, 9) == [(9, 4, Span(9, 1)), (10, 2, Span(10, 1))]
     assert places.attached(0, 1) == [(9, 4, Span(9, 1))]
     assert places.attached(9, 9) == [(10, 2, Span(10, 1))]

@@ -201,6 +201,31 @@ def test_a_reader_of_a_place_notices_that_it_is_compacted_away(log: Log, opened:
         list(reading)
 
 
+def test_compaction_may_forget_removals(story: Any, log: Log, opened: Any) -> None:
+    story.put("a", "1")
+    story.put("kept", "1")
+    log.label("there", AT)
+    story.remove("a")  # 3: a label needs it
+    story.put("b", "1")
+    story.remove("b")  # 5
+    story.put("c", "1")
+    story.remove("c")  # 7: after the place
+    story.put("d", "1")
+    story.remove("d")  # 9
+    assert log.compact(6, removals=True) == 2  # 4 and 5
+    for reader in (log, opened()):
+        assert [v.n for v in reader.since(0)] == [1, 2, 3, 6, 7, 8, 9]
+        assert [sorted(v.id for v in reader.live_at(n)) for n in (2, 6, 8)] == [
+            ["a", "kept"],
+            ["c", "kept"],
+            ["d", "kept"],
+        ]
+        assert reader.heads() == (9, 0, 6)
+        assert reader.live_places() == [2]
+    assert log.compact(9, removals=True) == 3  # 6, 7 and 8, but not the newest
+    assert (log.head(), opened().head(), story.put("b", "again").n) == (9, 9, 10)
+
+
 def test_an_empty_log_can_be_compacted(log: Log, story: Any) -> None:
     assert log.compact(5) == 0
     assert story.put("a").n == 1

@@ -181,6 +181,53 @@ def test_vectors_that_are_made_later(story: Any, log: Log, opened: Any, vector: 
     log.attach([])
 
 
+def test_a_vector_of_each_embedder(story: Any, log: Log, opened: Any, vector: Any) -> None:
+    story.put("a", "1", vector=vector(1), embedder="own")
+    story.put("b", "1")
+    log.attach([(1, "m", vector(2)), (2, "m", vector(3))])
+    log.attach([(1, "n", vector(4))])
+    for reader in (log, opened()):
+        assert [reader.since(0, 1, name)[0].vector for name in ("", "m", "n", "own", "x")] == [
+            vector(4), vector(2), vector(4), vector(1), vector(4),
+        ]  # fmt: skip
+        assert {v.id: v.embedder for v in reader.get_many(["a", "b"], "own").values()} == {"a": "own", "b": "m"}
+        assert reader.vectors_since(0) == [(2, 2, "m", vector(3)), (3, 1, "n", vector(4))]
+        assert reader.vectors_since(0, 1, "m") == [(1, 1, "m", vector(2))]
+        assert reader.vectors_since(1, 9, "m") == [(2, 2, "m", vector(3))]
+        assert reader.heads() == (2, 3, 0)
+    assert story.put("a", "1", vector=vector(2), embedder="m") is None, "it is known"
+    log.attach([(1, "m", vector(2)), (1, "m", vector(5))])
+    assert log.vectors_since(3) == [(4, 1, "m", vector(5))]
+
+
+def test_vectors_of_the_last_embedders_are_kept(story: Any, log: Log, opened: Any, vector: Any) -> None:
+    story.put("a", "1", vector=vector(1), embedder="own")
+    story.put("b", "1")
+    for number in range(6):
+        log.attach([(1, f"m{number}", vector(number)), (2, f"m{number}", vector(number))])
+        log.attach([(1, "m0", vector(10 + number))])
+    log.compact(0)
+    for reader in (log, opened()):
+        kept = [name for name in ("own", *(f"m{n}" for n in range(6))) if reader.since(0, 1, name)[0].embedder == name]
+        assert kept == ["own", "m0", "m3", "m4", "m5"]
+
+
+def test_vectors_stay_while_the_text_does(story: Any, log: Log, opened: Any, vector: Any) -> None:
+    story.put("a", "1", vector=vector(1), embedder="own")
+    log.attach([(1, "m", vector(2)), (1, "n", vector(3))])
+    assert story.put("a", "1", metadata={"k": 1}).vector == vector(3)
+    written = log.write([Put(id="a", text="1"), Put(id="a", text="1", metadata={"k": 2})], AT)
+    for reader in (log, opened()):
+        assert reader.get("a") == written[-1]
+        for name, wanted in (("own", vector(1)), ("m", vector(2)), ("n", vector(3))):
+            assert reader.get_many(["a"], name)["a"].vector == wanted
+    assert log.size() == len('a1{"k":2}') + 4 + len("own") == opened().size()
+    assert story.put("a", "2").vector == b""
+    assert story.put("a", "1", vector=vector(9), embedder="own").vector == vector(9)
+    story.remove("a")
+    assert story.put("a", "1").vector == b""
+
+
 def test_a_removal_has_no_vector(story: Any, log: Log, vector: Any) -> None:
     story.put("a")
     story.remove("a")

@@ -16,8 +16,8 @@ from clew.cli.command import command as declare
 from clew.cli.command import group
 from clew.cli.commands.query import search_options, searched, tell_vectors
 from clew.cli.failures import FAILED, SUCCESS, printable
-from clew.cli.inputs import parse
-from clew.cli.remembering import here, scope_option
+from clew.cli.inputs import MAX_INPUT, parse
+from clew.cli.remembering import here, project_of, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, clock, plural
 from clew.context.graph.walk import When
@@ -33,12 +33,13 @@ from clew.service.context import (
     MergeAnswer,
     SearchAnswer,
     Snapshot,
-    scopes,
+    statistics,
 )
 from clew.service.embedding import Filled
 from clew.service.settings import read
 
 _EVERY_S = 0.5
+_LONGEST_TAG = 200
 
 
 class Documents(msgspec.Struct, frozen=True):
@@ -122,8 +123,12 @@ def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no
     """Remember files and folders.
 
     What is there already is passed over, so an import that was interrupted goes on where it was. Folders whose names begin
-    with a dot, dependencies and build results are left out.
+    with a dot, dependencies and build results are left out. Documents are named FOLDER/PATH#PIECE, or FILE#PIECE; another
+    folder of the same name gets names of its own.
     """
+    odd = [tag for tag in tags if not 0 < len(tag) <= _LONGEST_TAG or not tag.isprintable()]
+    if odd:
+        raise UsageError(f"--tag {odd[0]!a:.60}: a tag has 1 to {_LONGEST_TAG} characters, all printable")
     last = 0.0
 
     def told(report: Report, name: str) -> None:
@@ -348,11 +353,11 @@ def rollback(session: Session, label: str, **where: Any) -> int:
 @pass_session
 def stats(session: Session, **where: Any) -> int:
     """Say what is kept: documents, size, embedder, indexes."""
-    names = [where["scope"]] if where["scope"] else scopes(read(state=session.state))
-    found: list[dict[str, Any]] = []
-    for name in names:
-        with here(session, {**where, "scope": name}) as scoped:
-            found.append(scoped.stats())
+    if where["scope"]:
+        with here(session, where) as scoped:
+            found = [scoped.stats()]
+    else:
+        found = statistics(read(state=session.state), project_of(where))
     table = _table("scope", "documents", "bytes", "embedder", "facts", "snapshots")
     for one in found:
         facts = one["graph"]["facts"]
@@ -372,9 +377,14 @@ def _said(text: str | None) -> str:
     if sys.stdin.isatty():
         raise UsageError("--text is missing", hint="give it, or the text on stdin")
     try:
-        return sys.stdin.read()
+        read = sys.stdin.read(MAX_INPUT + 1)
     except UnicodeDecodeError as error:
         raise UsageError(f"stdin is no UTF-8 text: {error.reason} at byte {error.start}") from None
+    if len(read) > MAX_INPUT:
+        raise UsageError(
+            f"stdin has more than {MAX_INPUT:,} characters", hint="clew context import cuts files into pieces"
+        )
+    return read
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -239,7 +239,7 @@ def _coded(view: _View) -> Codes:
 def _nearest(view: _View, query: Floats, k: int, allowed: Mask | None, many: int) -> tuple[Ints, Floats]:
     """Places and cosines; ``many``: how many are allowed."""
     count, codes = len(view.rows), view.codes
-    some = max(_CANDIDATES, 5 * k)
+    some = max(_CANDIDATES, 4 * k)
     if codes is not None and many > max(1500, count // 50, 2 * some):
         sure = 3.0 if 2 * many > count else 3.5  # a filter may leave what is equally unlike the query
         for wanted in (some, some + 1000):

@@ -1,9 +1,13 @@
 """The embedder of a collection that was given none: learned from its own documents once there are enough of them."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clew.context.embed.hashing import Hashing
-from clew.context.embed.lsa import LEAST, Lsa, Words
+from clew.context.embed.lsa import LEAST, SAMPLE, Lsa, Words
 
 Offline = Hashing | Lsa
 _LEAST_DIMS = 4
@@ -17,8 +21,25 @@ def offline(words: Words, texts: Sequence[str]) -> Offline:
     return learned if learned.dims >= _LEAST_DIMS else Hashing(words)
 
 
+def sampled(names: Sequence[str]) -> NDArray[np.intp]:
+    """Places of the documents that are learned from: the first ``SAMPLE`` in the order of a digest of their ids; none of too few.
+
+    It hangs on which documents there are, not on the order in which they came. Old ones are not preferred, nor new ones.
+    """
+    if len(names) < LEAST:
+        return np.zeros(0, dtype=np.intp)
+    digests = [blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in names]
+    order = sorted(range(len(names)), key=lambda place: (digests[place], names[place]))
+    return np.array(order[:SAMPLE], dtype=np.intp)
+
+
 def threshold(documents: int) -> int:
-    """How many documents the embedder of so many is learned from at most: it is learned anew when they have doubled."""
+    """How many documents the embedder of so many is learned from: it is learned anew when there is another threshold.
+
+    They have grown by a seventh to a quarter then; by a third or a half once no more than a sample of them is learned from.
+    """
     if documents < LEAST:
         return 0
-    return LEAST << ((documents // LEAST).bit_length() - 1)
+    doubled = LEAST << ((documents // LEAST).bit_length() - 1)
+    step = doubled // (4 if doubled < SAMPLE else 2)
+    return documents // step * step

@@ -2,9 +2,10 @@
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b, sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ SKIPPED = frozenset(
 """Folders that are passed over, besides those whose names begin with a dot."""
 _BATCH = 256
 """Documents after which what was read is written."""
-_SAME = ("path", "kind", "digest", "tags")
+_SAME = ("path", "folder", "kind", "digest", "tags")
 """What a document says of its file."""
 _MOST_LINE = 16 * 1024 * 1024
 
@@ -48,34 +49,45 @@ Told = Callable[[Report, str], None]
 """Told after each file: the report so far, and the file."""
 
 
-def found(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Every file that is to be read, with the name that its documents have: relative to the folder that was given, or its own.
+class Given(msgspec.Struct, frozen=True):
+    """A file that is to be read. ``root``: name of the folder, or of the file, that was given; ``below``: its path in that folder,
+    or empty; ``mark``: which folder it is, whatever others of that name there are."""
 
-    Links are not followed. Raises UsageError for a path that is not there, and for two files of one name.
-    """
-    files: dict[str, Path] = {}
+    root: str
+    below: str
+    mark: str
+    path: Path
+
+
+def found(paths: Sequence[Path]) -> list[Given]:
+    """Every file that is to be read, once. Links are not followed. Raises UsageError for a path that is not there."""
+    files: dict[Path, Given] = {}
     for given in paths:
-        if given.is_dir():
-            named = [(path.relative_to(given).as_posix(), path) for path in _walked(given)]
-        elif given.is_file():
-            named = [(given.name, given)]
+        whole = _resolved(given)
+        if whole.is_dir():
+            for path in _walked(whole):
+                files.setdefault(path, Given(whole.name, path.relative_to(whole).as_posix(), _mark(whole), path))
+        elif whole.is_file():
+            files.setdefault(whole, Given(whole.name, "", _mark(whole.parent), whole))
         else:
-            raise UsageError(f"there is no file or folder {str(given)!r}")
-        for name, path in named:
-            if not files.setdefault(name, path).samefile(path):
-                raise UsageError(
-                    f"{str(files[name])!r} and {str(path)!r} would both be {name!r}",
-                    hint="import the folder that both are in, or each into a scope of its own",
-                )
-    return sorted(files.items())
+            raise UsageError(f"there is no file or folder {str(given)!r:.300}")
+    return sorted(files.values(), key=lambda one: (one.root, one.mark, one.below))
 
 
-def bring_in(collection: Collection, files: Sequence[tuple[str, Path]], options: Options, told: Told) -> Report:
-    """Read what has changed and write it; pieces that a file no longer has are removed."""
+def bring_in(collection: Collection, files: Sequence[Given], options: Options, told: Told) -> Report:
+    """Read what has changed and write it; pieces that a file no longer has are removed.
+
+    Documents are named ``folder/path#piece``, or ``file#piece``; of another folder of the same name, ``folder~mark/path#piece``.
+    """
     report, waiting = Report(), list[Change]()
-    for name, path in files:
+    names: dict[tuple[str, bool, str], str] = {}
+    for given in files:
+        root = (given.root, bool(given.below), given.mark)
+        if root not in names:
+            names[root] = _free(collection, given, {name for (_, below, _), name in names.items() if below == root[1]})
+        name = f"{names[root]}/{given.below}" if given.below else names[root]
         try:
-            changes = _changes(collection, name, path, options)
+            changes = _changes(collection, name, given, options)
         except (Unreadable, OSError) as error:
             why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             report.skipped.append({"path": name.encode(errors="backslashreplace").decode(), "why": why})
@@ -92,10 +104,55 @@ def bring_in(collection: Collection, files: Sequence[tuple[str, Path]], options:
     return report
 
 
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links is a RuntimeError, a NUL a ValueError
+        why = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        raise UsageError(f"there is no file or folder {str(path)!r:.300}{why}") from None
+
+
+def _mark(folder: Path) -> str:
+    """Which folder it is, without saying where."""
+    return blake2b(os.fsencode(folder), digest_size=6).hexdigest()
+
+
+def _free(collection: Collection, given: Given, taken: set[str]) -> str:
+    """What a given folder or file is called: by its name, unless another one has that."""
+    name = given.root
+    if _text(name) and (
+        name in taken or _owner(collection, name + ("/" if given.below else "#")) not in ("", given.mark)
+    ):
+        name = f"{name}~{given.mark}"
+    return name
+
+
+def _owner(collection: Collection, prefix: str) -> str:
+    """The mark of the folder whose documents have ids that begin like this; empty: of none."""
+    for name in collection.log.ids(prefix):
+        version = collection.get(name)
+        if version is not None and isinstance(mark := version.metadata.get("folder"), str):
+            return mark
+    return ""
+
+
+def _text(name: str) -> bool:
+    return not any("\ud800" <= one <= "\udfff" for one in name)
+
+
+def is_lines(path: Path) -> bool:
+    """A file of JSON lines, by its name. Raises UsageError for a path that is not there."""
+    return path.suffix == ".jsonl" and not _resolved(path).is_dir()
+
+
 def bring_in_lines(collection: Collection, path: Path, options: Options, told: Told) -> Report:
     """JSON lines ``{id, text, metadata?, vector?, embedder?, relations?}``. Raises UsageError that names the line."""
     report, waiting = Report(files=1), list[Change]()
-    with path.open("rb") as file:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    with opened as file:
         for number, line in enumerate(iter(lambda: file.readline(_MOST_LINE), b""), 1):
             if line.strip():
                 waiting.append(_document(line, f"{path.name}:{number}", options))
@@ -122,7 +179,7 @@ def _document(line: bytes, where: str, options: Options) -> Put:
         raise UsageError(f"{where}: the line is longer than {_MOST_LINE:,} bytes", hint="split the document")
     try:
         given = msgspec.json.decode(line, type=_Line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{where}: {error}", hint='a line is {"id": …, "text": …, "metadata": {…}}') from None
     try:
         vector = struct.pack(f"<{len(given.vector)}f", *given.vector)
@@ -135,25 +192,28 @@ def _document(line: bytes, where: str, options: Options) -> Put:
     )  # fmt: skip
 
 
-def _changes(collection: Collection, name: str, path: Path, options: Options) -> list[Change]:
+def _changes(collection: Collection, name: str, given: Given, options: Options) -> list[Change]:
     """What makes the collection's documents those of the file; none: they are."""
-    if any("\ud800" <= one <= "\udfff" for one in name):
+    if not _text(name):
         raise Unreadable("its name is no UTF-8 text")
-    size = path.stat().st_size
+    size = given.path.stat().st_size
     if size > LARGEST:
         raise Unreadable(f"{size:,} bytes; {LARGEST:,} at most are read")
-    data = path.read_bytes()
-    told: dict[str, Any] = {"path": name, "kind": kind_of(name), "digest": sha256(data).hexdigest()[:32]}
+    data = given.path.read_bytes()
+    path = given.below or given.root
+    told: dict[str, Any] = {
+        "path": path, "folder": given.mark, "kind": kind_of(path), "digest": sha256(data).hexdigest()[:32],
+    }  # fmt: skip
     if options.tags:
         told["tags"] = list(options.tags)
     first = collection.get(f"{name}#0")
     if first is not None and {key: value for key, value in first.metadata.items() if key in _SAME} == told:
         return []  # all pieces of a file are written together
-    pieces = read(name, data)
+    pieces = read(path, data)
     changes: list[Change] = []
     for number, piece in enumerate(pieces):
         metadata = told | {"title": piece.title, "line": piece.line, "part": number, "parts": len(pieces)}
-        relations = extract(name, piece.text, name) if options.graph else ()
+        relations = extract(path, piece.text, path) if options.graph else ()
         text = f"{piece.title}\n{piece.text}" if piece.title and piece.title not in piece.text else piece.text
         changes.append(
             Put(id=f"{name}#{number}", text=text, metadata=metadata, relations=relations, origin=options.origin)
@@ -177,13 +237,19 @@ def _tagged(metadata: dict[str, Any], options: Options) -> dict[str, Any]:
 
 
 def _walked(folder: Path) -> Iterator[Path]:
-    for base, folders, names in os.walk(folder):
+    """The files below it that are read, and folders that cannot be: reading says why."""
+    closed: list[OSError] = []
+    for base, folders, names in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in SKIPPED)
-        yield from _read_here(Path(base), names)
+        for name in sorted(names):
+            if not name.startswith(".") and kind_of(name) and _plain(Path(base, name)):
+                yield Path(base, name)
+    yield from (Path(error.filename) for error in closed)
 
 
-def _read_here(base: Path, names: Iterable[str]) -> Iterator[Path]:
-    for name in sorted(names):
-        path = base / name
-        if not name.startswith(".") and kind_of(name) and path.is_file() and not path.is_symlink():
-            yield path
+def _plain(path: Path) -> bool:
+    """A file, no link; or one of which nothing can be said."""
+    try:
+        return S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return True

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -127,6 +128,7 @@ def _pdf(name: str, data: bytes) -> Iterator[Piece]:
         pypdf = import_module("pypdf")
     except ModuleNotFoundError:
         raise UsageError("reading PDF needs pypdf", hint="install it with: pip install 'clew[pdf]'") from None
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is odd about a file is told once, or not worth telling
     try:
         pages = pypdf.PdfReader(io.BytesIO(data)).pages
         texts = [str(page.extract_text() or "") for page in itertools.islice(pages, _PAGES)]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clew.context.log.files import create
-from clew.context.log.schema import APPLICATION, TABLES, VERSION
+from clew.context.log.schema import APPLICATION, OLDER, TABLES, VERSION
 from clew.core.errors import JournalError
 
 BUSY_S = 10.0
@@ -60,21 +60,30 @@ def _enter_wal(connection: sqlite3.Connection) -> str:
 
 
 def _schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new file. Raises JournalError for a file of a newer schema."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+    """Make the tables of a new file, or the present ones of older ones. Raises JournalError for a file of a newer schema."""
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found < VERSION:
         with transaction(connection):
             # Another process may have been here while this one waited for the lock.
-            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in TABLES.split(";\n"):
-                    connection.execute(statement)
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                _run(connection, TABLES)
                 connection.execute(f"PRAGMA application_id={APPLICATION}")
+            for older in range(found, VERSION) if found else ():
+                _run(connection, OLDER[older])
+            if found < VERSION:
                 connection.execute(f"PRAGMA user_version={VERSION}")
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise JournalError(
             f"context log {path} has schema {found}, this Clew knows schema {VERSION}",
             hint="a newer Clew wrote it: upgrade",
         )
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """``executescript`` would commit first."""
+    for statement in script.split(";\n"):
+        connection.execute(statement)
 
 
 @contextmanager
@@ -112,10 +121,18 @@ _ADVICE = (
     ("SQLITE_FULL", "the disk is full, nothing was written", "free some space, then try again"),
     ("SQLITE_BUSY", "another process holds the write lock", "end the process that hangs, then try again"),
     ("SQLITE_LOCKED", "another connection holds the lock", "try again"),
-    ("SQLITE_READONLY", "it cannot be written", "make the file and its directory writable"),
+    (
+        "SQLITE_READONLY",
+        "it cannot be written",
+        "make the file and its directory writable for this user, or choose another state directory",
+    ),
     ("SQLITE_PERM", "access is denied", "make the file and its directory readable and writable for this user"),
     ("SQLITE_AUTH", "access is denied", "make the file and its directory readable and writable for this user"),
-    ("SQLITE_CANTOPEN", "it cannot be opened", "look at the path and its permissions"),
+    (
+        "SQLITE_CANTOPEN",
+        "it cannot be opened",
+        "look at the path; its directory must be writable for this user, since files for locks stand beside the log",
+    ),
     ("SQLITE_IOERR", "the disk refused to read or write", "look at the disk's room and the system log, then try again"),
     ("SQLITE_NOTADB", "the file is no log or its beginning is damaged", "restore it from a copy"),
     (

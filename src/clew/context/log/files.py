@@ -1,5 +1,6 @@
 """Files of a log: made so that only the user reads them, and lasting once they are made."""
 
+import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -14,10 +15,21 @@ def explained(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalError(
-            f"context log {path}: {error.strerror or error}",
-            hint="look at the disk's room and at the permissions of the file and its directory",
-        ) from error
+        hint = _HINTS.get(error.errno or 0, "look at the path and at the state of the disk")
+        raise JournalError(f"context log {path}: {error.strerror or error}", hint=hint) from error
+
+
+_DENIED = "make the file and its directory readable and writable for this user, or choose another state directory"
+_NO_FOLDER = "a file is in the way where a directory is to be: move it, or choose another state directory"
+_HINTS = {
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
+    errno.EROFS: "the file system is mounted read-only: choose a state directory on one that can be written",
+    errno.ENOSPC: "free some space, then try again",
+    errno.EDQUOT: "free some space of your quota, then try again",
+}
 
 
 def create(path: Path) -> None:

@@ -16,7 +16,7 @@ from clew.context.log.linefile import LineFile
 from clew.context.log.lines import Attached, Head, Labelled, Line, Wrote
 from clew.context.log.lock import FileLock
 from clew.context.log.places import Places, Span
-from clew.context.log.port import NO_BOUNDS, Bounds, Label
+from clew.context.log.port import NO_BOUNDS, Bounds, Heads, Label
 from clew.context.log.rules import Kept, Plan, Ready, Standing, check_label, check_place, plan, ready
 from clew.core.errors import Conflict, JournalError, NotFound
 from clew.gate.ports.context import Change, Version
@@ -30,7 +30,7 @@ class JsonlLog:
 
     def __init__(self, path: Path, bounds: Bounds, lock: FileLock) -> None:
         self._path = path
-        self._bounds = bounds
+        self.bounds = bounds
         self._between = lock
         self._within = threading.RLock()
         self._file = LineFile(path)
@@ -57,39 +57,49 @@ class JsonlLog:
                 self._file.close()
 
     def write(self, changes: Sequence[Change], at: int) -> list[Version | None]:
-        return self._write(ready(changes, self._bounds), at).answers
+        return self._write(ready(changes, self.bounds), at).answers
 
     def trim(self, at: int) -> list[Version]:
         return [written.version for written in self._write([], at).written]
 
     def _write(self, changes: list[Ready], at: int) -> Plan:
         with self._alone() as places:
-            planned = plan(changes, at, _Present(self, places), self._bounds)
-            self._file.append([Wrote(written.version, written.size) for written in planned.written])
+            planned = plan(changes, at, _Present(self, places), self.bounds)
+            lines: list[Line] = [Wrote(written.version, written.size) for written in planned.written]
+            vectors = [(written.version.n, *one) for written in planned.written for one in written.attached]
+            self._file.append(lines + [Attached(m, *one) for m, one in enumerate(vectors, places.m + 1)])
         return planned
 
     def head(self) -> int:
         with self._current() as places:
             return places.head
 
-    def since(self, n: int, limit: int = 1000) -> list[Version]:
+    def heads(self) -> Heads:
         with self._current() as places:
-            return self._versions(places.after(n, limit))
+            return Heads(places.head, places.m, places.floor)
+
+    def since(self, n: int, limit: int = 1000, embedder: str = "") -> list[Version]:
+        with self._current() as places:
+            return self._versions(places.after(n, limit), embedder)
 
     def get(self, id: str) -> Version | None:  # noqa: A002
         with self._current() as places:
             index = places.live_index(id)
             return None if index is None else self.version(index)
 
-    def get_many(self, ids: Sequence[str]) -> dict[str, Version]:
+    def get_many(self, ids: Sequence[str], embedder: str = "") -> dict[str, Version]:
         with self._current() as places:
             indexes = {id_: places.live_index(id_) for id_ in ids}
-            return {id_: self.version(index) for id_, index in indexes.items() if index is not None}
+            return {id_: self.version(index, embedder) for id_, index in indexes.items() if index is not None}
 
     def ids(self, prefix: str = "") -> Iterator[str]:
         with self._current() as places:
             found = places.ids(prefix)
         yield from found
+
+    def live_places(self) -> list[int]:
+        with self._current() as places:
+            return places.live_places()
 
     def count(self) -> int:
         with self._current() as places:
@@ -120,22 +130,22 @@ class JsonlLog:
 
     def attach(self, vectors: Sequence[tuple[int, str, bytes]]) -> None:
         with self._alone() as places:
-            now: dict[int, tuple[str, bytes]] = {}
+            now: dict[tuple[int, str], bytes] = {}
             lines: list[Line] = []
             for n, embedder, vector in vectors:
                 index = places.index_of(n)
                 if index is None:
                     continue
-                version = self.version(index)
-                attached = (version.embedder, version.vector) if places.vector_of(index) else None
-                if not version.deleted and now.get(n, attached) != (embedder, vector):
-                    now[n] = (embedder, vector)
+                span = places.vectors_of(index).get(embedder)
+                known = now.get((n, embedder)) or (self._attached(span).vector if span else b"")
+                if known != vector and not self._wrote(index).version.deleted:
+                    now[n, embedder] = vector
                     lines.append(Attached(places.m + len(lines) + 1, n, embedder, vector))
             self._file.append(lines)
 
-    def vectors_since(self, m: int, limit: int = 1000) -> list[tuple[int, int, str, bytes]]:
+    def vectors_since(self, m: int, limit: int = 1000, embedder: str = "") -> list[tuple[int, int, str, bytes]]:
         with self._current() as places:
-            found = [(m_, n, self._attached(span)) for m_, n, span in places.attached(m, limit)]
+            found = [(m_, n, self._attached(span)) for m_, n, span in places.attached(m, limit, embedder)]
         return [(m_, n, line.embedder, line.vector) for m_, n, line in found]
 
     def label(self, name: str, at: int) -> int:
@@ -162,10 +172,10 @@ class JsonlLog:
         with self._current() as places:
             return places.floor
 
-    def compact(self, keep_since: int) -> int:
+    def compact(self, keep_since: int, *, removals: bool = False) -> int:
         with self._alone() as places:
             place = min(keep_since, places.head)
-            kept = places.keep(place)
+            kept = places.keep(place, removals=removals)
             self._file.replace(self._lines(kept, Head(floor=max(places.floor, place), m=places.m)))
         return places.versions - len(kept)
 
@@ -174,7 +184,7 @@ class JsonlLog:
         places = self._file.places
         yield head
         yield from (self._wrote(index) for index in kept)
-        vectors = sorted(span for span in map(places.vector_of, kept) if span)
+        vectors = sorted(span for index in kept for span in places.vectors_of(index).values())
         yield from (self._attached(span) for span in vectors)
         yield from (Labelled(name, label.n, label.at) for name, label in places.labels.items())
 
@@ -209,17 +219,23 @@ class JsonlLog:
         if self._closed:
             raise JournalError(f"context log {self._path} is closed")
 
-    def _versions(self, indexes: Iterable[int]) -> list[Version]:
-        return [self.version(index) for index in indexes]
+    def _versions(self, indexes: Iterable[int], embedder: str = "") -> list[Version]:
+        return [self.version(index, embedder) for index in indexes]
 
-    def version(self, index: int) -> Version:
-        """A version by its index in memory, with its newest vector."""
-        version = self._wrote(index).version
-        where = self._file.places.vector_of(index)
-        if where is None:
+    def version(self, index: int, embedder: str = "") -> Version:
+        """A version by its index in memory, with its vector of that embedder or the newest."""
+        version, vectors = self._wrote(index).version, self._file.places.vectors_of(index)
+        if not vectors or (embedder == version.embedder != "" and version.vector and embedder not in vectors):
             return version
-        attached = self._attached(where)
+        attached = self._attached(vectors.get(embedder) or [*vectors.values()][-1])
         return structs.replace(version, vector=attached.vector, embedder=attached.embedder)
+
+    def standing(self, index: int) -> Standing:
+        """The same as it was written, and what was attached."""
+        places = self._file.places
+        lines = [self._attached(span) for span in reversed(places.vectors_of(index).values())]
+        attached = tuple((line.embedder, line.vector) for line in lines)
+        return Standing(self._wrote(index).version, places.size_of(index), attached)
 
     def _wrote(self, index: int) -> Wrote:
         line = self._file.read(self._file.places.span(index))
@@ -246,7 +262,7 @@ class _Present:
 
     def newest(self, id: str) -> Standing | None:  # noqa: A002
         index = self._places.newest(id)
-        return None if index is None else Standing(self._log.version(index), self._places.size_of(index))
+        return None if index is None else self._log.standing(index)
 
     def oldest(self) -> Iterator[Kept]:
         return self._places.oldest()

@@ -72,6 +72,7 @@ class WroteNumbers(msgspec.Struct, frozen=True, tag="version"):
 class AttachedNumbers(msgspec.Struct, frozen=True, tag="vector"):
     m: int
     n: int
+    embedder: str
     more: bool = False
 
 

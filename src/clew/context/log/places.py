@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clew.context.log.lines import Attached, AttachedNumbers, Brief, Head, Labelled, Line, Wrote, WroteNumbers
-from clew.context.log.port import Label
+from clew.context.log.port import MOST_EMBEDDERS, Label
 from clew.context.log.rules import Kept
 
 
@@ -30,7 +30,8 @@ class Places:
         self._at = array("q")
         self._newest: dict[str, int] = {}
         self._live: OrderedDict[str, int] = OrderedDict()
-        self._vectors: dict[int, tuple[int, Span]] = {}  # by n
+        self._vectors: dict[int, dict[str, tuple[int, Span]]] = {}  # by n and embedder, the newest last
+        self._embedders: dict[str, None] = {}  # the one that was attached last is the last one
         self._attached: list[array[int]] = [array("q"), array("q")]  # m and n of all attachments
         self.labels: dict[str, Label] = {}
         self.head = self.size = self.floor = self.m = 0
@@ -48,17 +49,29 @@ class Places:
         match line:
             case Wrote() | WroteNumbers():
                 self._wrote(line, span)
-            case Attached(m=m, n=n) | AttachedNumbers(m=m, n=n):
-                self._vectors[n] = (m, span)
-                self._attached[0].append(m)
-                self._attached[1].append(n)
-                self.m = m
+            case Attached() | AttachedNumbers():
+                self._attach(line, span)
             case Labelled():
                 self.labels.pop(line.name, None)
                 if line.n is not None:
                     self.labels[line.name] = Label(line.n, line.at)
             case Head(floor=floor, m=m):
                 self.floor, self.m = floor, m
+
+    def _attach(self, line: Attached | AttachedNumbers, span: Span) -> None:
+        of_version = self._vectors.setdefault(line.n, {})
+        of_version.pop(line.embedder, None)
+        of_version[line.embedder] = line.m, span
+        self._embedders.pop(line.embedder, None)
+        self._embedders[line.embedder] = None
+        self._attached[0].append(line.m)
+        self._attached[1].append(line.n)
+        self.m = line.m
+        if len(self._embedders) > MOST_EMBEDDERS:
+            oldest = next(iter(self._embedders))
+            del self._embedders[oldest]
+            for vectors in self._vectors.values():
+                vectors.pop(oldest, None)
 
     def _wrote(self, line: Wrote | WroteNumbers, span: Span) -> None:
         numbers = line.version
@@ -84,10 +97,9 @@ class Places:
     def size_of(self, index: int) -> int:
         return self._size[index]
 
-    def vector_of(self, index: int) -> Span | None:
-        """Where the newest vector stands that was attached to a version."""
-        found = self._vectors.get(self._n[index])
-        return found[1] if found else None
+    def vectors_of(self, index: int) -> dict[str, Span]:
+        """Where the vectors stand that were attached to a version, by embedder; the newest is the last."""
+        return {embedder: span for embedder, (_, span) in self._vectors.get(self._n[index], {}).items()}
 
     def newest(self, id: str) -> int | None:  # noqa: A002
         """Index of the newest version, a removal included."""
@@ -98,6 +110,9 @@ class Places:
 
     def ids(self, prefix: str) -> list[str]:
         return sorted(id_ for id_ in self._live if id_.startswith(prefix))
+
+    def live_places(self) -> list[int]:
+        return [self._n[index] for index in self._live.values()]
 
     def oldest(self) -> Iterator[Kept]:
         """Live documents in order of writing."""
@@ -134,28 +149,32 @@ class Places:
         index = bisect_left(self._n, n)
         return index if index < len(self._n) and self._n[index] == n else None
 
-    def attached(self, m: int, limit: int) -> list[tuple[int, int, Span]]:
-        """The next attachments after ``m`` that are their versions' newest: ``(m, n, where)``."""
+    def attached(self, m: int, limit: int, embedder: str = "") -> list[tuple[int, int, Span]]:
+        """The next attachments after ``m`` that are their versions' newest, or of an embedder: ``(m, n, where)``."""
         found: list[tuple[int, int, Span]] = []
         numbers, places = self._attached
         for index in range(bisect_right(numbers, m), len(numbers)):
-            number, span = self._vectors[places[index]]
-            if number == numbers[index]:
-                found.append((number, places[index], span))
+            known = self._vectors[places[index]]
+            newest = known.get(embedder or next(reversed(known), ""))
+            if newest is not None and newest[0] == numbers[index]:
+                found.append((newest[0], places[index], newest[1]))
                 if len(found) == limit:
                     break
         return found
 
-    def keep(self, keep_since: int) -> list[int]:
+    def keep(self, keep_since: int, *, removals: bool = False) -> list[int]:
         """Indexes of versions that compaction keeps, in order. See ``Log.compact``."""
         labelled = sorted({label.n for label in self.labels.values()})
         kept: list[int] = []
-        for index in self._newest.values():
-            until = None
+        for id_, index in self._newest.items():
+            until, before = None, len(kept)
             while index >= 0:
                 first = bisect_left(labelled, self._n[index])
                 if until is None or until > keep_since or (first < len(labelled) and labelled[first] < until):
                     kept.append(index)
                 until = self._n[index]
                 index = self._before[index]
+            alone = len(kept) == before + 1
+            if removals and alone and id_ not in self._live and self._n[kept[-1]] <= min(keep_since, self.head - 1):
+                kept.pop()
         return sorted(kept)

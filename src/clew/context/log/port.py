@@ -6,7 +6,7 @@ above it, labelled places and 0 stay valid for looking back; ``since`` takes any
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -17,6 +17,8 @@ from clew.manifest.quantities import milliseconds, size_bytes
 
 RETENTION = "retention"
 """Origin of the removals that retention makes."""
+MOST_EMBEDDERS = 4
+"""So many embedders' attached vectors are kept, of those that were attached last."""
 
 
 class VersionConflict(Conflict):
@@ -68,14 +70,29 @@ class Label(msgspec.Struct, frozen=True):
     at: int
 
 
+class Heads(NamedTuple):
+    """How far a log goes: its newest place, its newest attachment, and its floor."""
+
+    n: int
+    m: int
+    floor: int
+
+
 class Log(Protocol):
     """One object per process, used by any number of threads; any number of processes may have the same log open.
 
-    All methods raise JournalError where the log cannot take or give versions. Versions that are read have their newest vector.
+    All methods raise JournalError where the log cannot take or give versions. Versions that are read have the vector of
+    ``embedder`` where one is asked for and they have it; else their newest.
     """
+
+    @property
+    def bounds(self) -> Bounds:
+        """What is kept."""
+        ...
 
     def write(self, changes: Sequence[Change], at: int) -> list[Version | None]:
         """All or none, durable when it returns; None for a change that changes nothing. ``at``: ms since the epoch.
+        A document without a vector keeps those that it had if its text stays the same.
 
         Later changes of a batch see the earlier ones. ``expected`` is looked at before anything else. Then the log's bounds are
         enforced: what is beyond them is removed, by recorded removals with the origin ``retention``.
@@ -88,13 +105,18 @@ class Log(Protocol):
         ...
 
     def head(self) -> int:
-        """Place of the newest version, other processes' included; 0: none. Cheap."""
+        """Place of the newest version, other processes' included; 0: none."""
         ...
 
-    def since(self, n: int, limit: int = 1000) -> list[Version]:
+    def heads(self) -> Heads:
+        """As of one moment, other processes' writes included. Cheap: it comes before every search."""
+        ...
+
+    def since(self, n: int, limit: int = 1000, embedder: str = "") -> list[Version]:
         """The next versions after place ``n``, removals included, in order; none: ``n`` is the head.
 
-        A compacted log leaves out versions that were replaced later, never the newest version of a document.
+        A compacted log leaves out versions that were replaced later, never the newest version of a document; it may have
+        forgotten removals up to its floor: who followed it to a place below that begins anew.
         """
         ...
 
@@ -102,12 +124,16 @@ class Log(Protocol):
         """The live version."""
         ...
 
-    def get_many(self, ids: Sequence[str]) -> dict[str, Version]:
+    def get_many(self, ids: Sequence[str], embedder: str = "") -> dict[str, Version]:
         """The live versions of those that there are."""
         ...
 
     def ids(self, prefix: str = "") -> Iterator[str]:
         """Live documents by code point; what is written meanwhile may be given or not."""
+        ...
+
+    def live_places(self) -> list[int]:
+        """Places of the live versions, in order."""
         ...
 
     def count(self) -> int:
@@ -131,14 +157,16 @@ class Log(Protocol):
         ...
 
     def attach(self, vectors: Sequence[tuple[int, str, bytes]]) -> None:
-        """Give versions vectors that were made later: ``(n, embedder, vector)``, the vector as in ``Put``. The newest counts.
+        """Give versions vectors that were made later: ``(n, embedder, vector)``, the vector as in ``Put``.
 
-        All or none, durable when it returns. Places without a version are passed over, equal vectors write nothing.
+        A version has one of each embedder; those of ``MOST_EMBEDDERS`` are kept. All or none, durable when it returns.
+        Places without a version are passed over, equal vectors write nothing.
         """
         ...
 
-    def vectors_since(self, m: int, limit: int = 1000) -> list[tuple[int, int, str, bytes]]:
-        """The next attached vectors ``(m, n, embedder, vector)`` after ``m``, which counts attachments; each version's newest."""
+    def vectors_since(self, m: int, limit: int = 1000, embedder: str = "") -> list[tuple[int, int, str, bytes]]:
+        """The next attached vectors ``(m, n, embedder, vector)`` after ``m``, which counts attachments: each version's newest,
+        or those of ``embedder``."""
         ...
 
     def label(self, name: str, at: int) -> int:
@@ -157,11 +185,11 @@ class Log(Protocol):
         """The oldest place from which on all places are valid; 0: nothing was compacted."""
         ...
 
-    def compact(self, keep_since: int) -> int:
+    def compact(self, keep_since: int, *, removals: bool = False) -> int:
         """Drop versions that were replaced at or before ``keep_since`` and are not live at a label; how many were dropped.
 
-        The state at ``keep_since``, at any later place and at every label stays whole; removals stay, so numbers of versions
-        never start again.
+        The state at ``keep_since``, at any later place and at every label stays whole. Removals stay, so that numbers of
+        versions never start again; with ``removals`` those up to ``keep_since`` go too, where nothing is left that they removed.
         """
         ...
 

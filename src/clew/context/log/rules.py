@@ -21,10 +21,14 @@ _LATEST = 2**62
 
 
 class Standing(NamedTuple):
-    """The newest version of a document, a removal included, and how many bytes it takes while it is live."""
+    """The newest version of a document as it was written, a removal included, and how many bytes it takes while it is live.
+
+    ``attached``: ``(embedder, vector)``, the newest first.
+    """
 
     version: Version
     size: int
+    attached: tuple[tuple[str, bytes], ...] = ()
 
 
 class Kept(NamedTuple):
@@ -59,12 +63,14 @@ class Ready(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A version to be stored, with its ``metadata`` and ``relations`` as JSON."""
+    """A version to be stored, with its ``metadata`` and ``relations`` as JSON, and the vectors to be attached to it at once,
+    the newest last."""
 
     version: Version
     metadata: str
     relations: str
     size: int
+    attached: Sequence[tuple[str, bytes]] = ()
 
 
 class Plan(NamedTuple):
@@ -137,7 +143,7 @@ class _Planner:
         found = live.version if live else 0
         if change.expected is not None and change.expected != found:
             raise VersionConflict(wanted.id, change.expected, found)
-        if (wanted.deleted and live is None) or (live and not wanted.deleted and _same(live, change)):
+        if (wanted.deleted and live is None) or (standing and live and not wanted.deleted and _same(standing, change)):
             return None
         return self._append(standing, change)
 
@@ -162,24 +168,30 @@ class _Planner:
     def _append(self, before: Standing | None, ready: Ready) -> Version:
         n = self._present.head + len(self.written) + 1
         parent = before.version.version if before else 0
-        version = structs.replace(ready.version, n=n, version=parent + 1, parent=parent, at=self._at)
+        version, size = structs.replace(ready.version, n=n, version=parent + 1, parent=parent, at=self._at), ready.size
+        attached: tuple[tuple[str, bytes], ...] = ()
         if before and not before.version.deleted:
             self.live -= 1
             self.size -= before.size
+            if not version.deleted and not version.vector and version.text == before.version.text:
+                own, attached = before.version, before.attached
+                version = structs.replace(version, vector=own.vector, embedder=own.embedder)
+                size += len(own.vector) + len(own.embedder.encode()) - len(ready.version.embedder.encode())
         if not version.deleted:
             self.live += 1
-            self.size += ready.size
+            self.size += size
         self._changed.pop(version.id, None)
-        self._changed[version.id] = Standing(version, ready.size)
-        self.written.append(Written(version, ready.metadata, ready.relations, ready.size))
-        return version
+        self._changed[version.id] = Standing(version, size, attached)
+        self.written.append(Written(version, ready.metadata, ready.relations, size, attached[::-1]))
+        return structs.replace(version, embedder=attached[0][0], vector=attached[0][1]) if attached else version
 
 
-def _same(live: Version, change: Ready) -> bool:
-    wanted = change.version
+def _same(standing: Standing, change: Ready) -> bool:
+    live, wanted = standing.version, change.version
     if live.text != wanted.text or live.relations != wanted.relations:
         return False
-    if wanted.vector and (live.vector != wanted.vector or live.embedder != wanted.embedder):
+    known = {live.embedder: live.vector, **dict(standing.attached)}
+    if wanted.vector and known.get(wanted.embedder) != wanted.vector:
         return False
     return change.metadata == (canonical(live.metadata).decode() if live.metadata else "")
 

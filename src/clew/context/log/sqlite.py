@@ -9,18 +9,25 @@ from typing import Any
 
 import msgspec
 
-from clew.context.log.connection import BUSY_S, connect, transaction, translated
-from clew.context.log.port import NO_BOUNDS, Bounds, Label
+from clew.context.log.connection import BUSY_S, connect, explain, transaction, translated
+from clew.context.log.port import MOST_EMBEDDERS, NO_BOUNDS, Bounds, Heads, Label
 from clew.context.log.rules import Kept, Plan, Ready, Standing, check_label, check_place, plan, ready
 from clew.core.errors import Conflict, JournalError, NotFound
 from clew.gate.ports.context import Change, Relation, Version
 
 _PAGE = 500
-_SELECT = (
-    "SELECT d.n, d.id, d.version, d.parent, d.deleted, d.meta, d.relations, d.origin, d.at, d.text, "
-    "ifnull(a.vector, d.vector), ifnull(a.embedder, d.embedder) FROM docs d LEFT JOIN attached a ON a.n = d.n "
+_COLUMNS = "SELECT d.n, d.id, d.version, d.parent, d.deleted, d.meta, d.relations, d.origin, d.at, d.text, "
+_NEWEST = "LEFT JOIN attached a ON a.m = (SELECT max(m) FROM attached WHERE n = d.n) "
+_SELECT = f"{_COLUMNS}ifnull(a.vector, d.vector), ifnull(a.embedder, d.embedder) FROM docs d {_NEWEST}"
+_OWN = "CASE WHEN d.embedder = ?1 AND d.vector != x'' THEN d"
+_PREFER = (
+    f"{_COLUMNS}coalesce(p.vector, {_OWN}.vector END, a.vector, d.vector), "
+    f"coalesce(p.embedder, {_OWN}.embedder END, a.embedder, d.embedder) "
+    f"FROM docs d LEFT JOIN attached p ON p.n = d.n AND p.embedder = ?1 {_NEWEST}"
 )
-_LIVE = _SELECT.replace("FROM docs d", "FROM cur c JOIN docs d ON d.n = c.n")
+"""The vector of the embedder that is the first parameter comes before the newest."""
+_FROM_LIVE = "FROM cur c JOIN docs d ON d.n = c.n"
+_LIVE = _SELECT.replace("FROM docs d", _FROM_LIVE)
 _REPLACED = "SELECT 1 FROM docs e WHERE e.id = d.id AND e.n > d.n AND e.n <= ?"
 _LIVE_AT = f"{_SELECT}WHERE d.n > ? AND d.n <= ? AND NOT d.deleted AND NOT EXISTS ({_REPLACED}) ORDER BY d.n LIMIT ?"
 _DROP = """
@@ -28,6 +35,10 @@ DELETE FROM docs WHERE n IN (
   WITH spans AS (SELECT n, lead(n) OVER (PARTITION BY id ORDER BY n) AS until FROM docs)
   SELECT n FROM spans s WHERE until <= ? AND NOT EXISTS (SELECT 1 FROM labels l WHERE l.n >= s.n AND l.n < s.until)
 )
+"""
+_DROP_REMOVALS = """
+DELETE FROM docs WHERE deleted AND n <= ? AND n < (SELECT max(n) FROM docs)
+  AND NOT EXISTS (SELECT 1 FROM docs e WHERE e.id = docs.id AND e.n != docs.n)
 """
 _metadata = msgspec.json.Decoder(dict[str, Any])
 _relations = msgspec.json.Decoder(tuple[Relation, ...])
@@ -38,7 +49,7 @@ class SqliteLog:
 
     def __init__(self, path: Path, writing: sqlite3.Connection, reading: sqlite3.Connection, bounds: Bounds) -> None:
         self._path = path
-        self._bounds = bounds
+        self.bounds = bounds
         self._writing = writing
         self._reading = reading
         self._write_lock = threading.Lock()
@@ -61,14 +72,14 @@ class SqliteLog:
             self._writing.close()
 
     def write(self, changes: Sequence[Change], at: int) -> list[Version | None]:
-        return self._write(ready(changes, self._bounds), at).answers
+        return self._write(ready(changes, self.bounds), at).answers
 
     def trim(self, at: int) -> list[Version]:
         return [written.version for written in self._write([], at).written]
 
     def _write(self, changes: list[Ready], at: int) -> Plan:
         with self._transaction() as connection:
-            planned = plan(changes, at, _Present(connection), self._bounds)
+            planned = plan(changes, at, _Present(connection), self.bounds)
             if planned.written:
                 _store(connection, planned)
         return planned
@@ -76,18 +87,27 @@ class SqliteLog:
     def head(self) -> int:
         return self._rows("SELECT ifnull(max(n), 0) FROM docs")[0][0]
 
-    def since(self, n: int, limit: int = 1000) -> list[Version]:
-        return self._versions(_SELECT + "WHERE d.n > ? ORDER BY d.n LIMIT ?", n, limit)
+    def heads(self) -> Heads:
+        with self._read_lock:
+            try:
+                return Heads(*self._reading.execute(_HEADS).fetchone())
+            except sqlite3.Error as error:
+                raise explain(error, self._path) from error
+
+    def since(self, n: int, limit: int = 1000, embedder: str = "") -> list[Version]:
+        select, first = (_PREFER, (embedder,)) if embedder else (_SELECT, ())
+        return self._versions(select + "WHERE d.n > ? ORDER BY d.n LIMIT ?", *first, n, limit)
 
     def get(self, id: str) -> Version | None:  # noqa: A002
         return _first(self._versions(_LIVE + "WHERE c.id = ?", id))
 
-    def get_many(self, ids: Sequence[str]) -> dict[str, Version]:
+    def get_many(self, ids: Sequence[str], embedder: str = "") -> dict[str, Version]:
         found: dict[str, Version] = {}
+        select, first = (_PREFER.replace("FROM docs d", _FROM_LIVE), (embedder,)) if embedder else (_LIVE, ())
         for start in range(0, len(ids), _PAGE):
             some = ids[start : start + _PAGE]
             where = f"WHERE c.id IN ({', '.join('?' * len(some))})"
-            found.update((version.id, version) for version in self._versions(_LIVE + where, *some))
+            found.update((version.id, version) for version in self._versions(select + where, *first, *some))
         return found
 
     def ids(self, prefix: str = "") -> Iterator[str]:
@@ -98,6 +118,9 @@ class SqliteLog:
                     return
                 yield found
             sql, after = "SELECT id FROM cur WHERE id > ? ORDER BY id LIMIT ?", rows[-1][0]
+
+    def live_places(self) -> list[int]:
+        return [n for (n,) in self._rows("SELECT n FROM cur ORDER BY n")]
 
     def count(self) -> int:
         return self._rows("SELECT live FROM totals")[0][0]
@@ -125,15 +148,23 @@ class SqliteLog:
 
     def attach(self, vectors: Sequence[tuple[int, str, bytes]]) -> None:
         with self._transaction() as connection:
+            known = "SELECT EXISTS (SELECT 1 FROM attached WHERE embedder = ?)"
+            fresh = [
+                name for name in {one[1] for one in vectors} if not connection.execute(known, (name,)).fetchone()[0]
+            ]
             connection.executemany(
                 "INSERT OR REPLACE INTO attached(n, embedder, vector) SELECT ?1, ?2, ?3 WHERE "
                 "EXISTS (SELECT 1 FROM docs WHERE n = ?1 AND NOT deleted) AND "
                 "NOT EXISTS (SELECT 1 FROM attached WHERE n = ?1 AND embedder = ?2 AND vector = ?3)",
                 vectors,
             )
+            if fresh:
+                connection.execute(_FORGET, (MOST_EMBEDDERS,))
 
-    def vectors_since(self, m: int, limit: int = 1000) -> list[tuple[int, int, str, bytes]]:
-        return self._rows("SELECT m, n, embedder, vector FROM attached WHERE m > ? ORDER BY m LIMIT ?", m, limit)
+    def vectors_since(self, m: int, limit: int = 1000, embedder: str = "") -> list[tuple[int, int, str, bytes]]:
+        if embedder:
+            return self._rows(_ATTACHED + "a.embedder = ? ORDER BY a.m LIMIT ?", m, embedder, limit)
+        return self._rows(_ATTACHED + _NO_NEWER + " ORDER BY a.m LIMIT ?", m, limit)
 
     def label(self, name: str, at: int) -> int:
         check_label(name)
@@ -157,10 +188,12 @@ class SqliteLog:
     def floor(self) -> int:
         return self._rows("SELECT floor FROM totals")[0][0]
 
-    def compact(self, keep_since: int) -> int:
+    def compact(self, keep_since: int, *, removals: bool = False) -> int:
         with self._transaction() as connection:
             place = min(keep_since, _Present(connection).head)
             dropped = connection.execute(_DROP, (place,)).rowcount
+            if removals:
+                dropped += connection.execute(_DROP_REMOVALS, (place,)).rowcount
             connection.execute("DELETE FROM attached WHERE n NOT IN (SELECT n FROM docs)")
             connection.execute("UPDATE totals SET floor = max(floor, ?)", (place,))
         with self._write_lock, translated(self._path):
@@ -205,17 +238,28 @@ class _Present:
         ).fetchone()
 
     def newest(self, id: str) -> Standing | None:  # noqa: A002
-        row = self._execute(_NEWEST, (id,)).fetchone()
-        return Standing(_version(row), row[12]) if row else None
+        row = self._execute(_STANDING, (id,)).fetchone()
+        if row is None:
+            return None
+        attached = "SELECT embedder, vector FROM attached WHERE n = ? ORDER BY m DESC"
+        return Standing(_version(row), row[12], tuple(self._execute(attached, (row[0],)).fetchall()))
 
     def oldest(self) -> Iterator[Kept]:
         return (Kept(*row) for row in self._execute("SELECT id, at, size FROM cur ORDER BY n"))
 
 
-_NEWEST = (
-    _SELECT.replace(" FROM", ", ifnull(c.size, 0) FROM")
-    + "LEFT JOIN cur c ON c.n = d.n WHERE d.id = ? ORDER BY d.n DESC LIMIT 1"
+_STANDING = (
+    f"{_COLUMNS}d.vector, d.embedder, ifnull(c.size, 0) FROM docs d "
+    "LEFT JOIN cur c ON c.n = d.n WHERE d.id = ? ORDER BY d.n DESC LIMIT 1"
 )
+_HEADS = "SELECT (SELECT ifnull(max(n), 0) FROM docs), (SELECT ifnull(max(m), 0) FROM attached), floor FROM totals"
+_ATTACHED = "SELECT m, n, embedder, vector FROM attached a WHERE a.m > ? AND "
+_NO_NEWER = "NOT EXISTS (SELECT 1 FROM attached b WHERE b.n = a.n AND b.m > a.m)"
+_FORGET = """
+DELETE FROM attached WHERE embedder NOT IN (
+  SELECT embedder FROM attached GROUP BY embedder ORDER BY max(m) DESC LIMIT ?
+)
+"""
 
 
 def _store(connection: sqlite3.Connection, planned: Plan) -> None:
@@ -240,6 +284,8 @@ def _store(connection: sqlite3.Connection, planned: Plan) -> None:
             for v, w in zip(versions, planned.written, strict=True)
         ],
     )
+    attached = [(w.version.n, *one) for w in planned.written for one in w.attached]
+    connection.executemany("INSERT INTO attached(n, embedder, vector) VALUES (?, ?, ?)", attached)
     last = {written.version.id: written for written in planned.written}.values()
     replaced = [(w.version.id,) for w in last if w.version.parent]
     if replaced:

@@ -3,20 +3,27 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 from msgspec import structs
 
-from clew.context.log.port import Log, VersionConflict
+from clew.context.log.port import VersionConflict
 from clew.context.log.rules import canonical
 from clew.context.merge.conflict import Conflict, Resolver
 from clew.context.merge.keys import ABSENT, merge_json
 from clew.context.merge.lines import Merged, merge_text
 from clew.core.errors import NotFound
-from clew.gate.ports.context import Put, Relation, Version
+from clew.gate.ports.context import Change, Put, Relation, Version
 
 _TRIES = 10
+
+
+class Documents(Protocol):
+    """What is merged in: a log, or what writes to one."""
+
+    def history(self, id: str) -> list[Version]: ...  # noqa: A002
+    def write(self, changes: Sequence[Change], at: int) -> list[Version | None]: ...
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -30,7 +37,7 @@ class Outcome(msgspec.Struct, frozen=True):
     conflicts: tuple[Conflict, ...] = ()
 
 
-def merge_document(log: Log, base_version: int, theirs: Put, at: int, resolve: Resolver | None = None) -> Outcome:
+def merge_document(log: Documents, base_version: int, theirs: Put, at: int, resolve: Resolver | None = None) -> Outcome:
     """Write ``theirs``, which somebody made of version ``base_version`` (0: of nothing), merged with what is live by now.
 
     A conflict that ``resolve`` does not settle is reported, and nothing is written. Writers who come in between make it merge
@@ -43,7 +50,7 @@ def merge_document(log: Log, base_version: int, theirs: Put, at: int, resolve: R
     return _merged(log, base_version, theirs, at, resolve)
 
 
-def _merged(log: Log, base_version: int, theirs: Put, at: int, resolve: Resolver | None) -> Outcome:
+def _merged(log: Documents, base_version: int, theirs: Put, at: int, resolve: Resolver | None) -> Outcome:
     history = log.history(theirs.id)
     base = _base(history, base_version, theirs.id)
     live = history[-1] if history and not history[-1].deleted else None

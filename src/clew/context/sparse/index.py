@@ -94,6 +94,8 @@ class SparseIndex:
     def fold(self) -> None:
         """Make all that was added one large part. May run in a thread of its own: searches, ``add`` and ``remove`` go on."""
         with self._folding:
+            if not self.pending:
+                return
             with self._lock:
                 old, rows = list(self._recent), self._rows
                 live, lengths = self._live[:rows].copy(), self._lengths[:rows].copy()

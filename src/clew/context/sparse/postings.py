@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,11 @@ _DTYPES = {
 _COMMON = 8
 """A term that more than every 8th row has gets a column."""
 _COLUMNS = 64
+_REMEMBERED = 4096
 _CHUNK = 1 << 20
+
+
+T = TypeVar("T", bound=np.generic)
 
 
 class Part(NamedTuple):
@@ -41,6 +45,8 @@ class Part(NamedTuple):
     place: int
     column: NDArray[np.uint8] | None
     """The impacts of all rows, for a term that many of them have."""
+    counts: NDArray[np.uint16] | None
+    """Their frequencies."""
 
 
 class Postings:
@@ -58,7 +64,8 @@ class Postings:
         self.tops: NDArray[np.uint8] = found["tops"]
         self.lengths: NDArray[np.int32] = found["lengths"]
         self.mean = mean
-        self._columns: dict[int, NDArray[np.uint8]] = {}
+        self._columns = 0
+        self._asked: dict[str, Part | None] = {}
 
     @classmethod
     def empty(cls) -> Self:
@@ -66,6 +73,14 @@ class Postings:
         return cls({**found, "starts": np.zeros(1, dtype=np.int64)}, 1.0)
 
     def of(self, term: str) -> Part | None:
+        """Remembered for a while: questions have words in common."""
+        if term not in self._asked:
+            if len(self._asked) >= _REMEMBERED:
+                self._asked.clear()
+            self._asked[term] = self._part(term)
+        return self._asked[term]
+
+    def _part(self, term: str) -> Part | None:
         if not len(self.terms):
             return None
         key = np.uint64(digest(term))
@@ -74,18 +89,18 @@ class Postings:
             return None
         here = slice(int(self.starts[place]), int(self.starts[place + 1]))
         rows, impacts = self.rows[here], self.impacts[here]
-        return Part(rows, self.tfs[here], impacts, int(self.tops[place]), place, self._column(place, rows, impacts))
-
-    def _column(self, place: int, rows: NDArray[np.int32], impacts: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        tfs, top = self.tfs[here], int(self.tops[place])
         if len(rows) * _COMMON < len(self.lengths) or len(rows) < _COMMON:
-            return None
-        column = self._columns.get(place)
-        if column is None:
-            column = np.zeros(len(self.lengths), dtype=np.uint8)
-            column[rows] = impacts
-            if len(self._columns) >= _COLUMNS:
-                self._columns.clear()
-            self._columns[place] = column
+            return Part(rows, tfs, impacts, top, place, None, None)
+        if self._columns >= _COLUMNS:
+            self._asked.clear()
+            self._columns = 0
+        self._columns += 1
+        return Part(rows, tfs, impacts, top, place, self._column(rows, impacts), self._column(rows, tfs))
+
+    def _column(self, rows: NDArray[np.int32], values: NDArray[T]) -> NDArray[T]:
+        column = np.zeros(len(self.lengths), dtype=values.dtype)
+        column[rows] = values
         return column
 
     def merged(self, newer: "Runs", lengths: NDArray[np.int32]) -> "Postings":

@@ -6,6 +6,8 @@ are scored anew from frequencies and lengths, in double precision and always in 
 on when the index was folded, on the mask, or on what was skipped.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +18,15 @@ _NEVER = -1e30
 _LONG = 2000
 """Postings of a term that are worth a look at whether it can be skipped."""
 _FEW = 200
+_MANY = 1000
+"""Rows that are worth a look at whether the rounding of rare words keeps them, which weigh much and which they have not."""
 _FEW_ALLOWED = 1000
 """Rows that are scored one by one if no others are allowed."""
 _DEARER = 8
 """A posting that is looked for costs as much as so many that are all added."""
 _ROUNDING = 1e-5
 Floats = NDArray[np.float32]
+Numbers = NDArray[Any]
 Late = tuple[NDArray[np.int32], NDArray[np.uint16]]
 """Rows and frequencies that are not folded yet."""
 
@@ -68,7 +73,14 @@ class Ranking:
             done += 1
             kept = np.flatnonzero(sums >= self._reach(sums, k, terms[:done]) - left[done])
             found, sums = found[kept], sums[kept]
+        if len(found) > max(_MANY, 4 * k):
+            found = self._narrowed(found, sums + left[done], k)
         return _ordered(found, self._scored(found), k)
+
+    def _narrowed(self, found: NDArray[np.int32], most: Floats, k: int) -> NDArray[np.int32]:
+        """Without the rows that can have at ``most`` less than k rows have: those that seem best have true scores."""
+        seeming = np.sort(found[np.argpartition(most, len(most) - k)[len(most) - k :]])
+        return found[most >= self._scored(seeming).min() * (1 - _ROUNDING)]
 
     def _matching(self, found: NDArray[np.int32]) -> tuple[NDArray[np.int32], Floats]:
         scores = self._scored(found)
@@ -102,18 +114,12 @@ class Ranking:
 
     def _add_to(self, sums: Floats, found: NDArray[np.int32], term: Term) -> None:
         if term.part:
+            impacts = _at(term.part.rows, term.part.impacts, term.part.column, found)
             factor = np.float32(term.weight * self.high / STEPS)
-            sums += np.multiply(self._impacts(term.part, found), factor, dtype=np.float32)
+            sums += np.multiply(impacts, factor, dtype=np.float32)
         if term.late:
             rows, tfs = term.late
-            places, there = _places(rows, found)
-            sums += self._gain(term.weight, tfs.take(places, mode="clip") * there, found).astype(np.float32)
-
-    def _impacts(self, part: Part, found: NDArray[np.int32]) -> NDArray[np.uint8]:
-        if part.column is not None:
-            return part.column.take(found, mode="clip") * (found < len(part.column))
-        places, there = _places(part.rows, found)
-        return part.impacts.take(places, mode="clip") * there
+            sums += self._gain(term.weight, _at(rows, tfs, None, found), found).astype(np.float32)
 
     def _gain(self, weight: float, tfs: NDArray[np.uint16], rows: NDArray[np.int32]) -> NDArray[np.float64]:
         tf = tfs.astype(np.float64)
@@ -131,16 +137,20 @@ class Ranking:
         against = slack(self.lengths[found], self.mean)
         for term in self.terms:
             tf = np.zeros(len(found), dtype=np.float64)
-            for rows, tfs in filter(None, ((term.part.rows, term.part.tfs) if term.part else None, term.late)):
-                places, there = _places(rows, found)
-                tf += tfs.take(places, mode="clip") * there
+            if term.part:
+                tf += _at(term.part.rows, term.part.tfs, term.part.counts, found)
+            if term.late:
+                tf += _at(*term.late, None, found)
             scores += term.weight * tf / (tf + against)
         return scores.astype(np.float32)
 
 
-def _places(rows: NDArray[np.int32], found: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _at(rows: NDArray[np.int32], values: Numbers, column: Numbers | None, found: NDArray[np.int32]) -> Numbers:
+    """The values of the rows that are ``found``, 0 for one that has none. ``column``: the same by row, where it is there."""
+    if column is not None:
+        return column.take(found, mode="clip") * (found < len(column))
     places = rows.searchsorted(found)
-    return places, rows.take(places, mode="clip") == found
+    return values.take(places, mode="clip") * (rows.take(places, mode="clip") == found)
 
 
 def _kth(sums: Floats, k: int) -> float:

@@ -6,7 +6,6 @@ from clew.manifest.models.base import (
     Backend,
     Bound,
     Count,
-    CountOrZero,
     DottedName,
     Duration,
     FilledText,
@@ -131,7 +130,7 @@ class Store(Section):
     """Where a scope's documents are kept."""
 
     backend: Backend = "sqlite"
-    """``file`` is JSON lines."""
+    """``file`` is JSON lines; ``postgres`` is not available yet."""
     path: FilledText | None = None
     """Folder, relative to the state directory (default ``context``)."""
     credential: DottedName | None = None
@@ -154,8 +153,8 @@ class ContextProfile(Section):
 
     id: DottedName
     """What nodes name."""
-    max_tokens: Count | None = None
-    """Room for all of it."""
+    max_tokens: Annotated[int, Bound(least=1, most=999_999)] | None = None
+    """Room for all of it (default 4000)."""
     retrieval_policy: Literal["recency", "semantic", "hybrid"] = "hybrid"
     """What decides which documents come first."""
     sources: list[ContextSource] | None = None
@@ -165,30 +164,33 @@ class ContextProfile(Section):
 class Search(Section):
     """Hybrid search."""
 
-    k: Count | None = None
+    k: Annotated[int, Bound(least=1, most=10_000)] | None = None
     """Results (default 10)."""
     strategy: Literal["AUTO", "DENSE_FIRST", "SPARSE_FIRST", "PARALLEL"] | None = None
     """How the two lists are made (default AUTO)."""
     fusion: Literal["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"] | None = None
     """How they become one (default RECIPROCAL_RANK)."""
-    rrf_k: Count | None = None
+    rrf_k: Annotated[int, Bound(least=1, most=100_000)] | None = None
     """Constant of reciprocal rank fusion (default 60)."""
     dense_weight: Share | None = None
     """Weight of the dense list (default 0.5)."""
     sparse_weight: Share | None = None
     """Weight of the sparse list (default 0.5)."""
-    rerank_factor: Count | None = None
+    rerank_factor: Annotated[int, Bound(least=1, most=1000)] | None = None
     """How many candidates per result are looked at (default 10)."""
     deterministic: bool = False
     """No adaptive tuning."""
 
 
+Turns = Annotated[int, Bound(least=0, most=400)]
+
+
 class Conversation(Section):
     """What is kept of a conversation."""
 
-    keep_turns: CountOrZero | None = None
+    keep_turns: Turns | None = None
     """Last turns kept word for word (default 10)."""
-    summarise_after: CountOrZero | None = None
+    summarise_after: Turns | None = None
     """Turns after which the older ones are summarised (default 20)."""
 
 

@@ -1,0 +1,57 @@
+"""What is derived follows its log: from where it stands, or from the beginning."""
+
+from functools import partial
+
+from clew.context.derived import Derived
+from clew.context.log.port import Heads, Log
+from clew.gate.ports.context import Version
+
+_PAGE = 100
+"""Versions that are read at once: others who read the log wait for so long."""
+
+
+def follow(derived: Derived, log: Log, heads: Heads) -> bool:
+    """Take in what was written since, up to ``heads`` at least. False: the log has forgotten what would be needed."""
+    if heads.floor > derived.floor:
+        if derived.seen < heads.floor:
+            return False
+        derived.floor = heads.floor
+    # Before the versions: those come with the vectors that they have by now.
+    while derived.attached < heads.m:
+        attached = log.vectors_since(derived.attached, _PAGE, derived.space)
+        if attached:
+            versions = partial(log.get_many, embedder=derived.space)
+            derived.attach([n for _, n, _, _ in attached], versions, upto=attached[-1][0])
+        else:  # what there was is of other embedders
+            derived.attached = heads.m
+    while derived.seen < heads.n and (page := _page(derived, log)):
+        derived.apply(page)
+    return True
+
+
+def built(log: Log, space: str, model: Derived | None = None) -> Derived:
+    """From the log alone, with rows for what is live and no others. ``model``: whose space and learned embedder it takes over.
+
+    Searches and writes may go on meanwhile; ``follow`` gives it what they wrote.
+    """
+    while True:
+        derived, heads = Derived(space, model), log.heads()
+        live = set(log.live_places())
+        derived.floor, derived.attached = heads.floor, heads.m
+
+        def lasts(version: Version, live: set[int] = live, head: int = heads.n) -> bool:
+            """What is not live is replaced by what follows."""
+            return version.n > head or version.n in live
+
+        while derived.seen < heads.n and (page := _page(derived, log)):
+            derived.apply(page, lasts)
+        if follow(derived, log, log.heads()):
+            return derived
+
+
+def _page(derived: Derived, log: Log) -> list[Version]:
+    page = log.since(derived.seen, _PAGE, derived.space)
+    if not derived.space and any(version.vector for version in page):
+        derived.look_for_vectors(page)
+        page = log.since(derived.seen, _PAGE, derived.space)
+    return page

@@ -1,0 +1,2 @@
+def work(input, ctx):
+    return input
