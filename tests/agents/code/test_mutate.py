@@ -5,7 +5,7 @@ import pytest
 
 import clew.agents.code as package
 from clew.agents.code.localise import Suspect
-from clew.agents.code.mutate import candidates, minimal
+from clew.agents.code.mutate import candidates, minimal, trust
 
 CODE = b"""\
 LIMIT = 3
@@ -91,3 +91,11 @@ def test_real_code_survives_every_family(name):
         except SyntaxError:
             broken += 1
     assert broken <= len(made[::7]) * 0.02
+
+
+@pytest.mark.parametrize(("called", "doubtful"), [("walk", True), ("other", False)])
+def test_a_function_that_calls_itself_no_more_is_doubted(called, doubtful):
+    data = f"def walk(tree):\n    return {called}(tree)\n".encode()
+    made = candidates({"m.py": data}, suspects(2), {})
+    (without,) = [c for c in made if apply(data, c) == b"def walk(tree):\n    return tree\n"]
+    assert (trust(without) < 1) == doubtful

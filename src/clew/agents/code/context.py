@@ -30,10 +30,14 @@ class Context:
         return _parameters(self.function) if self.function else []
 
     @cached_property
+    def own(self) -> list[str]:
+        """Variables of this function, parameters first, in order of appearance; at the module's own level, its data."""
+        return list(dict.fromkeys([*self.parameters, *_bound(self._own_nodes())]))
+
+    @cached_property
     def names(self) -> list[str]:
-        """Variables of this function and of those around it, parameters first, in order of appearance."""
-        found = dict.fromkeys(self.parameters)
-        found.update(dict.fromkeys(_bound(self._own_nodes())))
+        """``own``, then those of the functions around it."""
+        found = dict.fromkeys(self.own)
         if self.function is not None:
             for above in self.source.ancestors(self.function):
                 if isinstance(above, FUNCTIONS):
@@ -51,7 +55,7 @@ class Context:
     def unread(self) -> list[str]:
         """Variables of this function that it never reads: something is likely to be missing where one fits."""
         read = {n.id for n in self._nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        own = dict.fromkeys([*self.parameters, *_bound(self._own_nodes())]) if self.function else {}
+        own = self.own if self.function else []
         return [name for name in own if name not in read and not name.startswith("_")]
 
     @cached_property

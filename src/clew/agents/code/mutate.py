@@ -123,7 +123,7 @@ def _of_file(
 _REMOVES = frozenset(
     {
         *("statement too many", "condition too many", "condition dropped", "operand dropped"),
-        *("argument dropped", "element dropped", "slice too many"),
+        *("argument dropped", "element dropped", "slice too many", "recursion dropped"),
         *("result of another branch", "result dropped", "sign of a constant"),
     }
 )

@@ -130,9 +130,11 @@ def _call(node: ast.Call, texts: list[str], context: Context) -> str:
 
 
 def _unwrapped(node: ast.Call, context: Context) -> Iterator[Mutation]:
+    again = context.function is not None and call_name(node) == context.function.name
+    kind = "recursion dropped" if again else "call too many"
     for rank, argument in enumerate(node.args[:3]):
         if not isinstance(argument, (ast.Starred, ast.GeneratorExp)):
-            yield context.source.put(node, context.source.text(argument), "call too many", 0.4 / (1 + 0.2 * rank))
+            yield context.source.put(node, context.source.text(argument), kind, 0.4 / (1 + 0.2 * rank))
     if isinstance(node.func, ast.Attribute):
         yield context.source.put(node, context.source.text(node.func.value), "call too many", 0.2)
     if not node.args and not node.keywords:

@@ -176,6 +176,7 @@ def _candidates(statement: ast.stmt, context: Context) -> Iterator[tuple[str, fl
 def _memory(context: Context) -> Iterator[tuple[str, float]]:
     """A collection that is asked about but never filled (or hardly): ``seen.add(node)``, ``found.append(x)``."""
     names = context.names
+    latest = [*reversed(context.own), *names]
     for collection in names:
         kinds = context.kinds.get(collection, set())
         for kind, method in ((SET, "add"), (SEQUENCE, "append")):
@@ -185,7 +186,7 @@ def _memory(context: Context) -> Iterator[tuple[str, float]]:
             if kind == SEQUENCE and not {"append", "extend", "pop", "popleft"} & set(called):
                 continue
             usual = 0.1 if method in called or "update" in called else 0.35
-            for rank, name in enumerate(n for n in reversed(names) if n != collection):
+            for rank, name in enumerate(n for n in dict.fromkeys(latest) if n != collection):
                 yield f"{collection}.{method}({name})", usual / (1 + 0.15 * rank)
 
 
