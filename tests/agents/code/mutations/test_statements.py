@@ -15,8 +15,8 @@ CASES = {
         ["    seen.add(n)\n    return f(n)"],
     ),
     "memory of the inner function": (
-        "def f(n, m):\n    seen = set()\n    def g(o):\n        if o in seen:\n            return 0\n        return g(o)\n    return g(n)\n",
-        ["        seen.add(o)\n        return g(o)"],
+        "def f(n):\n    seen = set()\n    def g(o):\n        if o in seen:\n            return\n        g(o)\n    g(n)\n",
+        ["        seen.add(o)\n        g(o)"],
     ),
     "accumulated": ("def f(a):\n    t = 0\n    for x in a:\n        t = x\n    return t\n", ["t += x"]),
     "order": ("def f(a, b):\n    a = b\n    b = a\n    return b\n", ["    b = a\n    a = b\n"]),
