@@ -27,7 +27,7 @@ class Lists:
     def named(self, rows):
         return [NAMES[row] for row in rows]
 
-    def dense(self, query, k, mask):
+    def dense(self, query, k, mask, *, exact):
         listed = self._listed("dense", k, mask)
         return lambda: listed
 

@@ -164,7 +164,6 @@ class Collection:
         self, query: Query, vector: NDArray[np.float32] | None, config: SearchConfig, tree: filters.Filter | None
     ) -> Found:
         derived = self._derived
-        derived.exact = config.deterministic
         mask = derived.mask(tree)
         if vector is None and query.text.strip():
             vector = derived.embed(query.text)

@@ -79,8 +79,6 @@ class Derived:
         """What is live at this place and attachment would be learned from these."""
         self.unlike = 0
         """Vectors that cannot be compared: of another embedder, or of another length."""
-        self.exact = False
-        """Vectors are compared one by one. Their codes, that are faster, hang on which vectors there were before."""
 
     # -- growing -----------------------------------------------------------------------------------------------
 
@@ -163,7 +161,7 @@ class Derived:
             vectors.settle()
 
     def learning_due(self, *, exactly: bool = False) -> bool:
-        """The offline embedder is to be learned anew: there are twice as many documents as when it was; or, ``exactly``, one
+        """The offline embedder is to be learned anew: there are more documents, by some part of them; or, ``exactly``, one
         that was learned now would be another."""
         if self.embedder is None:
             return False
@@ -222,12 +220,13 @@ class Derived:
     def named(self, rows: Sequence[int]) -> list[str]:
         return self.rows.named(rows)
 
-    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Callable[[], Listed]:
+    def dense(
+        self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool = False
+    ) -> Callable[[], Listed]:
         if self.vectors is None:
             return lambda: _NOTHING
-        within = self.rows.live if mask is None and (self.rows.dead or self.exact) else mask
-        few = 1 if self.exact else None  # it believes so, and compares each of them
-        work = partial(self.vectors.search, query, k, within, few)
+        within = self.rows.live if mask is None and (self.rows.dead or exact) else mask
+        work = partial(self.vectors.search, query, k, within, exact=exact)
         return beside.begun(work) if len(self.rows) > _LARGE else work
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed:

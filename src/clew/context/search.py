@@ -22,8 +22,9 @@ class Lists(Protocol):
 
     def named(self, rows: Sequence[int]) -> list[str]: ...
 
-    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None) -> Callable[[], Listed]:
-        """Begun when this returns, where it is much: the lists by words are made meanwhile."""
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool) -> Callable[[], Listed]:
+        """Begun when this returns, where it is much: the lists by words are made meanwhile. ``exact``: without
+        codes, which hang on what vectors there were before."""
         ...
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed: ...
@@ -86,7 +87,7 @@ def run(
 
     def ask(name: ListName, within: Mask | None) -> Callable[[], Listed]:
         if name == "dense" and vector is not None:
-            return lists.dense(vector, plan.candidates, within)
+            return lists.dense(vector, plan.candidates, within, exact=config.deterministic)
         by_words = lists.sparse if name == "sparse" else lists.graph
         return partial(by_words, query.text, plan.candidates, within)
 

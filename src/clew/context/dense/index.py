@@ -122,12 +122,12 @@ class DenseIndex:
     # -- searching ---------------------------------------------------------------------------------------------
 
     def search(
-        self, vector: Floats, k: int, mask: Mask | None = None, allowed: int | None = None
+        self, vector: Floats, k: int, mask: Mask | None = None, allowed: int | None = None, *, exact: bool = False
     ) -> tuple[Ints, Floats]:
         """Rows and their cosines, best first, ties by row; all that tie with the k-th (at most 1,000 of them) are there as well.
 
-        ``mask``: which rows may be found, by row; those behind its end may not. ``allowed``: how many it has. Raises
-        UsageError, Damaged.
+        ``mask``: which rows may be found, by row; those behind its end may not. ``allowed``: how many it has. ``exact``:
+        compare all of them, and look at no codes. Raises UsageError, Damaged.
         """
         if k < 0:
             raise UsageError(f"k is how many rows are wanted, not {k}")
@@ -139,7 +139,7 @@ class DenseIndex:
             return _NOTHING
         kept = view.allowed(mask)
         many = len(view.rows) if kept is None else int(np.count_nonzero(kept)) if allowed is None else allowed
-        places, scores = _nearest(view, units[0], k, kept, many if there[0] else 0)
+        places, scores = _nearest(view, units[0], k, kept, many if there[0] and not exact else 0)
         rows = view.rows[places]
         if len(view.zeros) and (len(rows) < k or scores[k - 1] <= 0):
             zeros = view.zeros if mask is None else view.zeros[: np.searchsorted(view.zeros, len(mask))]
