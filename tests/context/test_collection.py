@@ -490,6 +490,12 @@ def crowding(monkeypatch):
     monkeypatch.setattr(derived_module, "_CROWD", 20)
 
 
+@pytest.fixture
+def untended(monkeypatch):
+    """Nothing is done in the background."""
+    monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
+
+
 def churned(collection, times=4):
     """Documents of two embedders' worth of text, replaced, changed in their metadata and removed."""
     rng = np.random.default_rng(5)
@@ -529,9 +535,9 @@ def test_dead_rows_are_cleared_out(opened, crowding, space):
         assert len(facts) == 0
 
 
+@pytest.mark.usefixtures("untended")
 @pytest.mark.parametrize("space", ["", "m"])
 def test_rebuilt_grown_or_made_anew_the_results_are_the_same(opened, tmp_path, space, monkeypatch):
-    monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
     collection = opened(space=space)
     for _ in range(2):
         churned(collection, times=2)
@@ -564,6 +570,7 @@ def test_what_another_process_made_anew_is_used(opened, crowding, monkeypatch):
     assert scored(one, deterministic=True) == scored(other, deterministic=True)
 
 
+@pytest.mark.usefixtures("untended")
 def test_writes_and_searches_go_on_while_it_is_made_anew(opened, monkeypatch):
     collection, during = opened(), []
     churned(collection, times=2)
@@ -751,8 +758,8 @@ def test_deterministic_searches_do_not_wait_for_what_runs_in_the_background(open
     assert scored(collection, deterministic=True) == before
 
 
+@pytest.mark.usefixtures("untended")
 def test_what_was_learned_while_it_was_made_anew_is_not_lost(opened, monkeypatch):
-    monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
     collection = opened()
     churned(collection, times=2)
     collection.tend()
