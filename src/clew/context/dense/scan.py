@@ -26,7 +26,7 @@ _faiss: Any = faiss
 def dots(query: Floats, vectors: Floats, out: Floats, places: Ints | None = None) -> None:
     """Inner products of ``query`` with the rows of ``vectors`` (at ``places``) into ``out``.
 
-    Equal vectors give equal bits, wherever they are.
+    Equal vectors give equal bits, wherever they are; below 16 dimensions ``places`` may give others than all.
     """
     one_thread()
     into, of, these = _faiss.swig_ptr(out), _faiss.swig_ptr(query), _faiss.swig_ptr(vectors)
