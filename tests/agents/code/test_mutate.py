@@ -99,3 +99,11 @@ def test_a_function_that_calls_itself_no_more_is_doubted(called, doubtful):
     made = candidates({"m.py": data}, suspects(2), {})
     (without,) = [c for c in made if apply(data, c) == b"def walk(tree):\n    return tree\n"]
     assert (trust(without) < 1) == doubtful
+
+
+@pytest.mark.parametrize(("rest", "doubtful"), [("    close(tree)\n", True), ("", False)])
+def test_a_return_that_leaves_the_rest_undone_is_doubted(rest, doubtful):
+    data = f"def walk(tree):\n    visit(tree)\n{rest}".encode()
+    made = candidates({"m.py": data}, suspects(2), {})
+    (early,) = [c for c in made if b"    return visit(tree)\n" in apply(data, c)]
+    assert (trust(early) < 1) == doubtful

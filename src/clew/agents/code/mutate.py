@@ -123,12 +123,12 @@ def _of_file(
 _REMOVES = frozenset(
     {
         *("statement too many", "condition too many", "condition dropped", "operand dropped"),
-        *("argument dropped", "element dropped", "slice too many", "recursion dropped"),
+        *("argument dropped", "element dropped", "slice too many", "recursion dropped", "rest dropped"),
         *("result of another branch", "result dropped", "sign of a constant"),
     }
 )
 _SPECIAL = frozenset({"base case missing", "guard missing"})
-_FIXED = re.compile(r"\s*(return|(return )?(None|True|False|-?\d+|''|\[\]|\{\}|\[\[\]\]))\s*$")
+_FIXED = re.compile(r"\s*(return|(return )?(None|True|False|-?\d+|''|\[\]|\{\}|\[\[\]\]))(\s*\n\s*)?$")
 
 
 def trust(candidate: Candidate) -> float:

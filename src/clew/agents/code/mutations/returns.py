@@ -56,28 +56,36 @@ def _expression(statement: ast.Expr, context: Context) -> Iterator[Mutation]:
     source, node = context.source, statement.value
     if isinstance(node, ast.Constant):
         return
+    ending = FAMILY if _is_last(statement, context) else "rest dropped"
     match node:
         case ast.Yield(value=value) if value is not None:
             yield _replaced(statement, f"yield from {source.text(value)}", context, 0.4)
         case ast.YieldFrom(value=value):
             yield _replaced(statement, f"yield {source.text(value)}", context, 0.3)
         case ast.Await(value=value):
-            yield _replaced(statement, f"return await {source.text(value)}", context, 0.2)
+            yield _replaced(statement, f"return await {source.text(value)}", context, 0.2, ending)
         case ast.Call():
             text = source.text(node)
-            yield _replaced(statement, f"return {text}", context, 0.35)
+            yield _replaced(statement, f"return {text}", context, 0.35, ending)
             if context.is_generator:
                 yield _replaced(statement, f"yield from {text}", context, 0.5)
                 yield _replaced(statement, f"yield {text}", context, 0.3)
             if isinstance(context.function, ast.AsyncFunctionDef):
                 yield _replaced(statement, f"await {text}", context, 0.4)
         case _:
-            yield _replaced(statement, f"return {source.text(node)}", context, 0.4)
+            yield _replaced(statement, f"return {source.text(node)}", context, 0.4, ending)
 
 
-def _replaced(statement: ast.stmt, text: str, context: Context, prior: float) -> Mutation:
+def _is_last(statement: ast.stmt, context: Context) -> bool:
+    """Nothing follows in its block."""
+    parent = context.source.parents.get(statement)
+    blocks: list[list[ast.stmt]] = [getattr(parent, name, []) for name in ("body", "orelse", "finalbody")]
+    return any(block[-1] is statement for block in blocks if block)
+
+
+def _replaced(statement: ast.stmt, text: str, context: Context, prior: float, operator: str = FAMILY) -> Mutation:
     start, end = context.source.span(statement)
-    return Mutation(FAMILY, statement.lineno, start, end, text, prior)
+    return Mutation(operator, statement.lineno, start, end, text, prior)
 
 
 def _first_statement(function: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
