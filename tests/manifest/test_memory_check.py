@@ -49,3 +49,24 @@ def test_a_path_stays_below_the_state_directory(found, path):
 def test_what_would_fail_in_a_run_is_said(found, store, said):
     (problem,) = found(f"{{project_store: {store}}}")
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("clerk", None),
+        ("clrek", 'found "clrek", expected an agent of the agents section that has a model'),
+        ("either", '"either" is a pool; name an agent that has a model'),
+    ],
+)
+def test_who_reads_documents_is_an_agent_with_a_model(tmp_path, agent, said):
+    manifest = one_node("demo", "handlers:work") + (
+        "providers: [{id: p, type: openai}]\n"
+        "agents: [{id: clerk, model: p/m}, {id: either, pool: [clerk]}]\n"
+        f"memory: {{extraction: {{agent: {agent}}}}}\n"
+    )
+    write_project(tmp_path, manifest, "def work(input, ctx):\n    return input\n")
+    problems = check(tmp_path)
+    assert [str(problem.path) for problem in problems] == (["memory.extraction.agent"] if said else [])
+    assert not said or said in str(problems[0])
+    assert agent != "clrek" or problems[0].suggestion == "clerk"

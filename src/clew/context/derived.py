@@ -30,7 +30,7 @@ from clew.context.search import Listed, Mask
 from clew.context.sparse import SparseIndex, words
 from clew.gate.ports.context import Version
 
-FORMAT = 3
+FORMAT = 4
 GIVEN = "given"
 """The space of vectors whose embedder nobody named."""
 _CHUNK = 512

@@ -2,7 +2,7 @@
 replay sees what was seen then, though memory has moved on.
 
 Where a provider's model makes the vectors, they come with the effect (``handed``); without them documents are kept for now, and
-found, by their words alone.
+found, by their words alone. So does what an agent read in a document; without that, its relations are those that rules find.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import msgspec
 from clew.context import filters
 from clew.context.collection import Collection
 from clew.context.conversation import AFTER, KEEP, Memory, remember
-from clew.context.graph.extract import extract
+from clew.context.graph.reading import stated, stays, told
 from clew.context.scopes import Kind, Scope
 from clew.context.search import check
 from clew.context.store import ContextStore
@@ -122,6 +122,7 @@ class _Seat:
     def __init__(self, store: ContextStore, project: str, effect: Effect) -> None:
         self.store, self._origin = store, effect.outward_key
         self.handed: Handed | None = effect.handed
+        self._read = {one.id: one for one in self.handed.extracted} if self.handed is not None else {}
         self.used: set[str] = set()
         self._ids = {"project": project, "session": effect.principal.session, "task": effect.run}
 
@@ -129,7 +130,7 @@ class _Seat:
         if isinstance(request, Wanted):
             return self._search(request)
         if isinstance(request, Written):
-            return self._write(request.scope, self._documents(request.documents))
+            return self._write(request.scope, self._documents(request.documents)) | told([*self._read.values()])
         if isinstance(request, Removed):
             return self._write(request.scope, [Remove(id=one) for one in request.ids])
         return self._assemble(request)
@@ -143,12 +144,12 @@ class _Seat:
         return self.store.using(scope, create=create)
 
     def _documents(self, given: Sequence[Given]) -> list[Put]:
-        handed = self.handed or Handed(embedder="")
+        handed = self.handed or Handed()
         vectors = iter(handed.vectors)
         documents: list[Put] = []
         for one in given:
             vector = next(vectors, b"") if one.text.strip() else b""
-            relations = extract(one.id, one.text)
+            relations = stated(one.id, one.text, self._read.get(one.id))
             put = Put(id=one.id, text=one.text, metadata=one.metadata, expected=one.expected, relations=relations)
             documents.append(msgspec.structs.replace(put, vector=vector, embedder=handed.embedder) if vector else put)
         return documents
@@ -191,12 +192,20 @@ class _Seat:
         with self._using(kind, create=True) as collection:
             before = {name: written[-1] for name in names if (written := collection.log.history(name, self._origin))}
             if not before:  # else it was written before a crash, and is asked for again: others may have gone on since
-                collection.write(signed)
+                collection.write([self._as_read(collection, change) for change in signed])
                 if any(isinstance(change, Put) and change.metadata.get("kind") == TURN for change in signed):
                     fold_turns(collection, self._origin)
             live = collection.log.get_many(names) | before
         gone = {name for name, version in before.items() if version.deleted}
         return {"versions": {name: live[name].version if name in live and name not in gone else 0 for name in names}}
+
+    def _as_read(self, collection: Collection, change: Change) -> Change:
+        """With the relations that it has, where an agent that read the same text before cannot be asked now."""
+        read = self._read.get(change.id)
+        live = collection.log.get(change.id) if read is not None and isinstance(change, Put) else None
+        if live is None or not isinstance(change, Put) or not stays(live, change.text, read):
+            return change
+        return msgspec.structs.replace(change, relations=live.relations)
 
     def _assemble(self, asked: Assembly) -> dict[str, Any]:
         if not asked.query.strip():  # nothing to search with: no document is better than another but by its time
@@ -209,17 +218,17 @@ class _Seat:
         room = max(0, asked.max_tokens - (memory.tokens if memory is not None else 0))
         candidates = [one for source in sources for one in self._candidates(asked, source)]
         window = assemble(candidates, room, asked.policy)
-        told = plain(msgspec.to_builtins(window)) | {
+        shown = plain(msgspec.to_builtins(window)) | {
             "profile": asked.profile,
             "policy": asked.policy,
             "budget": asked.max_tokens,
         }
         if self.handed is not None and self.handed.why:
-            told[WORDS_ALONE] = self.handed.why
+            shown[WORDS_ALONE] = self.handed.why
         if memory is not None:
-            told["conversation"] = {"text": memory.text(), **_measured(memory)}
-            told["tokens"] = window.tokens + memory.tokens
-        return told
+            shown["conversation"] = {"text": memory.text(), **_measured(memory)}
+            shown["tokens"] = window.tokens + memory.tokens
+        return shown
 
     def _candidates(self, asked: Assembly, source: Source) -> list[Candidate]:
         where: dict[str, Any] = {"op": "nin", "args": ["kind", OURS]}

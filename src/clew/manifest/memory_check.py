@@ -33,6 +33,20 @@ def check_memory(context: Context) -> None:
             _store(context, ("memory", name), store)
     if memory.embedding is not None:
         check_embedding(context, ("memory", "embedding"), memory.embedding)
+    if memory.extraction is not None:
+        _extraction(context, ("memory", "extraction", "agent"), memory.extraction.agent)
+
+
+def _extraction(context: Context, path: Path, name: str) -> None:
+    """Reports what is no agent with a model."""
+    if not context.knows("agents") or not context.sound(path):
+        return
+    pools = {agent.id for agent in context.project.agents if agent.pool is not None}
+    if name in pools:
+        context.report(path, "reference", f"{shown(name)} is a pool; name an agent that has a model")
+    else:
+        agents = [agent.id for agent in context.project.agents if agent.id not in pools]
+        context.refer(path, name, agents, "an agent of the agents section that has a model")
 
 
 def _store(context: Context, path: Path, store: Store) -> None:

@@ -66,7 +66,7 @@ async def agent_output(project: Project, body: AgentHost, name: str, value: Any,
         tools={tool: _described(project, tool) for tool in agent.tools if tool in plan.tools},
         context=shown(body.context) if plan.agent is not None and body.context is not None else "",
     )
-    return await loop.run(job, _Seat(body, name, key))
+    return await loop.run(job, Seat(body, name, key))
 
 
 async def conversation(body: Performer, job: loop.Job, look: Look, key: str) -> tuple[Any, list[dict[str, Any]]]:
@@ -79,7 +79,7 @@ async def conversation(body: Performer, job: loop.Job, look: Look, key: str) -> 
 async def _selected(project: Project, body: AgentHost, pool: str, key: str) -> str:
     members = project.plan.agents[pool].pool
     request = {"pool": list(members), "models": {member: project.plan.agents[member].model for member in members}}
-    output = (await _Seat(body, pool, key).perform("select", "selection", pool, request, repeat_safe=True)).value()
+    output = (await Seat(body, pool, key).perform("select", "selection", pool, request, repeat_safe=True)).value()
     chosen: Any = cast("dict[str, Any]", output).get("agent") if isinstance(output, dict) else None
     if chosen not in members:
         raise Failure(f"pool {pool!r}: {chosen!r} was selected, which is none of its agents", code="bad_selection")
@@ -107,7 +107,7 @@ def _described(project: Project, tool: str) -> ToolSpec:
     return msgspec.structs.replace(spec, description=described) if described else spec
 
 
-class _Seat:
+class Seat:
     """The loop's view of the body: effects in the agent's name."""
 
     def __init__(self, body: Performer, agent: str, key: str) -> None:
@@ -139,7 +139,7 @@ class _Seat:
         return await all_settled([(one, None) for one in work])
 
 
-class _Looking(_Seat):
+class _Looking(Seat):
     """Its tools are the caller's and change nothing. ``request`` and ``answer`` are the last ones of the model."""
 
     def __init__(self, body: Performer, agent: str, key: str, look: Look) -> None:

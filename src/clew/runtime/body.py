@@ -18,6 +18,7 @@ from clew.core.events import Event, NodeCompleted, NodeFailed, NodeStopped, Node
 from clew.core.identity import body_key
 from clew.gate.door import Local, finished_event, outcome_of
 from clew.gate.effect import Effect, Need, OnInDoubt, Outcome
+from clew.gate.ports.embedding import Handed
 from clew.gate.ports.tool import ToolSpec
 from clew.manifest.compiled import ApprovalSpec, NodePlan
 from clew.policies.redact import alike
@@ -26,6 +27,7 @@ from clew.runtime.agent import agent_output, conversation
 from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, Look, SyncCtx
 from clew.runtime.embedding import asked_before, handed
+from clew.runtime.extraction import extracted
 from clew.runtime.project import Project
 
 logger = logging.getLogger("clew.handler")
@@ -298,7 +300,7 @@ class Body:
 
     async def perform(self, effect: Effect, local: Local | None = None) -> Outcome:
         self.admit()
-        effect = await self._with_vectors(effect)
+        effect = await self._prepared(effect)
         request = self._asked_before(effect.key, self._mask(effect.request))
         if request is not effect.request:
             effect = msgspec.structs.replace(effect, request=request)
@@ -353,13 +355,18 @@ class Body:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    async def _with_vectors(self, effect: Effect) -> Effect:
-        """Where a provider's model makes the vectors: handed those of its texts, by an effect of their own."""
+    async def _prepared(self, effect: Effect) -> Effect:
+        """Handed what an agent read in its documents, and the vectors of its texts where a provider's model makes them; by effects
+        of their own."""
+        read = await extracted(self._host.project, self, effect)
         before = asked_before(self._host.project.plan, effect)
-        if before is None:
+        if before is None and not read:
             return effect
-        embedding, asked = before
-        return msgspec.structs.replace(effect, handed=handed(embedding, await self.perform(asked)))
+        given = Handed()
+        if before is not None:
+            embedding, asked = before
+            given = handed(embedding, await self.perform(asked))
+        return msgspec.structs.replace(effect, handed=msgspec.structs.replace(given, extracted=read))
 
     def _asked_before(self, key: str, request: Any) -> Any:
         """``request``, or the recorded one where they differ in masks alone: secrets become known, and are changed, meanwhile."""

@@ -167,7 +167,7 @@ class Background:
 
     def noticed(self, store: "ContextStore", scopes: Sequence[str], given: Handed | None) -> None:
         """These scopes were used just now, with what the model had ``given``; where it was not asked, nothing follows."""
-        if given is not None:
+        if given is not None and given.embedder:
             self.look(store, scopes, answered=bool(given.vectors))
 
     def used(self, store: "ContextStore", scopes: Sequence[str], _: Handed | None) -> None:

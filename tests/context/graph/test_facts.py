@@ -1,5 +1,6 @@
 """Facts: stated, closed, believed and valid in time, saved and loaded."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -68,6 +69,17 @@ def test_saved_loaded_and_gone_on(version, tmp_path):
     assert told(loaded, "e7") == told(facts, "e7") == [("e6", "next", "e7"), ("e7", "is", "last")]
     Facts().save(tmp_path / "none")
     assert len(Facts.load(tmp_path / "none")) == 0
+
+
+def test_who_read_it_is_known_and_may_change(version, tmp_path):
+    facts = Facts()
+    one = version(1, "d", ("x", "is", "y", 0.5))
+    read = msgspec.structs.replace(one.relations[0], by="clerk", confidence=0.75)
+    for again in (one, msgspec.structs.replace(one, n=2, version=2, at=20, relations=(read,))):
+        facts.apply([again])
+    facts.save(tmp_path / "g")
+    (fact,) = around(Facts.load(tmp_path / "g"), "x")
+    assert (fact.by, fact.confidence, fact.since, fact.until) == ("clerk", 0.75, 10, None)
 
 
 @pytest.mark.parametrize("harm", ["names", "column", "kind", "bounds"])

@@ -295,7 +295,10 @@ def graph(
     steps = hops or (3 if goal is not None else 1)
     with here(session, where) as scoped:
         answer = scoped.graph(entity, goal, steps, When(valid_at=valid_at, known_at=known_at))
-    lines = [f"{one.subject}  {one.relation}  {one.object}   [{one.document}]" for one in answer.facts]
+    lines = [
+        f"{one.subject}  {one.relation}  {one.object}   [{one.document}{one.by and f', read by {one.by}'}]"
+        for one in answer.facts
+    ]
     for path in answer.paths:
         told = [path.entities[0]]
         for fact, entity_ in zip(path.facts, path.entities[1:], strict=True):

@@ -1,7 +1,7 @@
 """Relations that a text states, by rules: code symbols and imports, links, names and a few plain verbs between them.
 
 What is read off a syntax tree or a link is certain; what is read off prose is a guess, and says so by its confidence. An agent
-can do better (``clew context import --extract AGENT``); these rules cost nothing and give the same for the same text.
+can do better (``memory.extraction``); these rules cost nothing and give the same for the same text.
 """
 
 import ast

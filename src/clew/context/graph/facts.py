@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.context.damage import Damaged
-from clew.gate.ports.context import Version
+from clew.gate.ports.context import Relation, Version
 
 FOREVER = 2**62
 _COLUMNS: dict[str, Any] = {
-    "subject": np.int32, "relation": np.int32, "object": np.int32, "document": np.int32, "confidence": np.float32,
+    "subject": np.int32, "relation": np.int32, "object": np.int32, "document": np.int32, "by": np.int32, "confidence": np.float32,
     "valid_from": np.int64, "valid_to": np.int64, "since": np.int64, "until": np.int64,
 }  # fmt: skip
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """``valid_from``/``valid_to``: when it holds, as stated (ms since the epoch; None: not said). ``since``/``until``: when the
-    collection began and ceased to say so."""
+    collection began and ceased to say so. ``by``: the agent that read it, if one did."""
 
     subject: str
     relation: str
@@ -32,6 +32,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     valid_to: int | None
     since: int
     until: int | None
+    by: str = ""
 
 
 class Names:
@@ -65,7 +66,7 @@ class Facts:
     """The facts of a collection, in the order in which they were stated."""
 
     def __init__(self) -> None:
-        self.entities, self.relations, self.documents = Names(fold=True), Names(), Names()
+        self.entities, self.relations, self.documents, self.readers = Names(fold=True), Names(), Names(), Names()
         self._columns: dict[str, NDArray[Any]] = {name: np.zeros(64, dtype=kind) for name, kind in _COLUMNS.items()}
         self._count = 0
         self._by: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], int]] = {}
@@ -89,6 +90,7 @@ class Facts:
             valid_to=value["valid_to"] if value["valid_to"] != FOREVER else None,
             since=value["since"],
             until=value["until"] if value["until"] != FOREVER else None,
+            by=self.readers.names[value["by"]],
         )
 
     # -- growing -----------------------------------------------------------------------------------------------
@@ -109,7 +111,7 @@ class Facts:
             if until[index] == FOREVER:
                 key = tuple(self._columns[name][index].item() for name in _KEY)
                 if key in stated:
-                    del stated[key]  # it still says so
+                    self._read(index, version.relations[stated.pop(key)])  # it still says so
                 else:
                     until[index] = version.at
         for key, i in stated.items():
@@ -135,10 +137,15 @@ class Facts:
         values |= {"document": document, "since": version.at, "until": FOREVER}
         for name, value in values.items():
             self._columns[name][index] = value
-        self._columns["confidence"][index] = version.relations[i].confidence
+        self._read(index, version.relations[i])
         self._count += 1
         for name in self._fresh:
             self._fresh[name].setdefault(values[name], []).append(index)
+
+    def _read(self, index: int, one: Relation) -> None:
+        """By whom, and how sure that is."""
+        self._columns["by"][index] = self.readers.number(one.by)
+        self._columns["confidence"][index] = one.confidence
 
     # -- looking up --------------------------------------------------------------------------------------------
 
@@ -174,7 +181,7 @@ class Facts:
 
     def save(self, folder: Path) -> None:
         folder.mkdir()
-        names = [self.entities.names, self.relations.names, self.documents.names]
+        names = [self.entities.names, self.relations.names, self.documents.names, self.readers.names]
         (folder / "names.msgpack").write_bytes(msgspec.msgpack.encode(names))
         for name in _COLUMNS:
             np.save(folder / f"{name}.npy", self.column(name))
@@ -189,10 +196,11 @@ class Facts:
         except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
             raise Damaged(f"graph in {folder}: {error}") from error
         sizes = {column.shape for column in columns.values()}
-        if len(names) != 3 or len(sizes) != 1 or any(columns[n].dtype != kind for n, kind in _COLUMNS.items()):
+        if len(names) != 4 or len(sizes) != 1 or any(columns[n].dtype != kind for n, kind in _COLUMNS.items()):
             raise Damaged(f"graph in {folder}: its columns do not agree")
         self.entities, self.relations, self.documents = Names(names[0], fold=True), Names(names[1]), Names(names[2])
-        bounds = {"subject": names[0], "object": names[0], "relation": names[1], "document": names[2]}
+        self.readers = Names(names[3])
+        bounds = {"subject": names[0], "object": names[0], "relation": names[1], "document": names[2], "by": names[3]}
         self._count = len(columns["since"])
         if self._count:
             for name, known in bounds.items():

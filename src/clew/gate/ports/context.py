@@ -22,6 +22,20 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """0 to 1."""
     valid_from: int | None = None
     valid_to: int | None = None
+    by: str = ""
+    """The agent that read it in the document's text; empty where rules did, or whoever put it said so."""
+
+
+class Extracted(msgspec.Struct, frozen=True, kw_only=True):
+    """What agent ``by`` read in the first ``read`` of a document's ``characters``, or ``why`` (and ``code``) it did not."""
+
+    id: str
+    by: str
+    relations: tuple[Relation, ...] = ()
+    why: str = ""
+    code: str = ""
+    read: int = 0
+    characters: int = 0
 
 
 class Put(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from clew.gate.ports.context import Extracted
 from clew.gate.ports.model import RateLimit, Usage
 
 Purpose = Literal["document", "query"]
@@ -63,13 +64,15 @@ class EmbeddingClient(Protocol):
 class Handed(msgspec.Struct, frozen=True, kw_only=True):
     """What a body hands to the driver of a ``context`` effect: the vectors of its texts, or ``why`` there are none.
 
-    An empty vector: the text has nothing to embed. ``code``: of the failure.
+    An empty vector: the text has nothing to embed. ``code``: of the failure. No ``embedder``: no model was to be asked for them.
+    ``extracted``: of the documents that an agent was asked about.
     """
 
-    embedder: str
+    embedder: str = ""
     vectors: tuple[bytes, ...] = ()
     why: str = ""
     code: str = ""
+    extracted: tuple[Extracted, ...] = ()
 
 
 def packed(vector: bytes) -> str:

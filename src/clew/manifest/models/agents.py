@@ -207,8 +207,15 @@ class Embedding(Section):
     """Texts that are sent together (default 64)."""
 
 
+class Extraction(Section):
+    """Who reads the relations of the knowledge graph in documents that runs keep. Rules do where it fails, and outside of runs."""
+
+    agent: DottedName
+    """An agent with a model; its tools and schemas do not matter here."""
+
+
 class Memory(Section):
-    """Stores per scope, context profiles, search, embedding and conversation memory."""
+    """Stores per scope, context profiles, search, embedding, extraction and conversation memory."""
 
     global_store: Store | None = None
     """Documents of every project."""
@@ -224,5 +231,7 @@ class Memory(Section):
     """Defaults of search."""
     embedding: Embedding | None = None
     """What makes the vectors; without it, an embedder that learns from the documents themselves, offline."""
+    extraction: Extraction | None = None
+    """Who reads the relations of the knowledge graph; without it, rules find them."""
     conversation: Conversation | None = None
     """Conversation memory."""
