@@ -62,9 +62,9 @@ async def test_between_the_reading_and_the_put(tmp_path: Path) -> None:
             stands = await tell(again, "end", run)
             assert await tell(again, "verify") == []
             await tell(again, "close")
-        await again.communicate()
+        await again.communicate(b"")
         assert Counter(one.path.rpartition("/")[2] for one in fake.seen) == {"completions": 1, "embeddings": 2}
-    assert (stands["state"], stands["output"]) == ("finished", 1)
+    assert (stands["state"], stands["output"]) == ("completed", 1)
     with opened(Settings(state=str(state)), "project:demo") as scoped:
         (version,) = scoped.collection.log.history("team")
     assert ("Ann Lee", "took over", "clerk") in [(one.subject, one.relation, one.by) for one in version.relations]
