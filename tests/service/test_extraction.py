@@ -35,7 +35,7 @@ def one(project, engine, tmp_path):
     def make(handler, *answers, url="", memory=None, clerk=None, **work):
         nodes = [
             {"id": "s", "role": "start"},
-            {"id": "a", "role": "linear", **(work or {"handler": f"handlers:{handler}"})},
+            {"id": "a", "role": "linear", **({} if "agent" in work else {"handler": f"handlers:{handler}"}), **work},
             {"id": "x", "role": "exit"},
         ]
         house = {"id": "p", "type": "openai_compatible", "base_url": (url or "http://127.0.0.1:1") + "/v1",
@@ -138,6 +138,12 @@ async def test_a_limit_of_the_agent_is_one(one):
     assert said(result)["team"]["code"] == "limit_steps"
 
 
+async def test_from_a_process_of_its_own(one, kept):
+    result = await one("keep", ANSWER, isolation="process").run(NOTE)
+    assert said(result) == {"team": {"by": "clerk", "relations": 3}}
+    assert TOOK in kept()[0]
+
+
 async def test_what_was_read_stays_while_nobody_can_be_asked(one, kept):
     await one("keep", ANSWER).run(NOTE)
     before = kept()
@@ -153,6 +159,14 @@ async def test_nobody_is_asked_about_little_or_what_is_no_text(one):
     keeping = one("keep")
     assert (await keeping.run({"a": "short"})).output == [1]
     assert (await keeping.run({"a": 5})).status == "failure"
+    assert not keeping._models.seen
+
+
+async def test_nobody_is_asked_for_a_put_that_the_mode_forbids(one):
+    keeping = one("keep")
+    result = await keeping.run(NOTE, None, "analysis_only")
+    assert result.status == "failure"
+    assert [event.fact.status for event in effects(result, "model")] == ["denied"]
     assert not keeping._models.seen
 
 

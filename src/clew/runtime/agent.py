@@ -108,10 +108,10 @@ def _described(project: Project, tool: str) -> ToolSpec:
 
 
 class Seat:
-    """The loop's view of the body: effects in the agent's name."""
+    """The loop's view of the body: effects in the agent's name. ``needs``: what its turns are for needs them."""
 
-    def __init__(self, body: Performer, agent: str, key: str) -> None:
-        self._body, self._agent, self._key = body, agent, key
+    def __init__(self, body: Performer, agent: str, key: str, needs: tuple[Need, ...] = ()) -> None:
+        self._body, self.agent, self._key, self._needs = body, agent, key, needs
         self.seed = body.seed
 
     async def perform(
@@ -120,12 +120,12 @@ class Seat:
         body = self._body
         effect = Effect(
             key=self._key + key, kind=kind, name=name, request=request, task=body.task, node=body.node, run=body.run,
-            agent=self._agent, **fields,
+            agent=self.agent, **fields,
         )  # fmt: skip
         return await body.perform(effect, local)
 
     async def model(self, key: str, request: dict[str, Any]) -> Outcome:
-        return await self.perform(key, "model", request["model"], request, repeat_safe=True)
+        return await self.perform(key, "model", request["model"], request, repeat_safe=True, needs=self._needs)
 
     async def tool(self, key: str, tool: str, arguments: dict[str, Any]) -> Outcome:
         repeat_safe, on_in_doubt, needs = self._body.tool(tool)

@@ -23,10 +23,12 @@ async def extracted(project: Project, body: Performer, effect: Effect) -> tuple[
     declared = memory_of(project.plan).extraction
     if declared is None:
         return ()
-    documents: Any = effect.request.get("documents", ())
+    name, documents = declared.agent, cast("list[Any]", effect.request.get("documents", ()))
     return tuple(
         [
-            await _read(project, body, declared.agent, (f"{effect.key}/extraction{index}.", one["id"], one["text"]))
+            await _read(
+                project, one["id"], one["text"], Seat(body, name, f"{effect.key}/extraction{index}.", effect.needs)
+            )
             for index, one in enumerate(documents)
             if _worth_it(one)
         ]
@@ -41,15 +43,15 @@ def _worth_it(document: Any) -> bool:
     return not isinstance(metadata, dict) or cast("dict[str, Any]", metadata).get("kind") != "turn"
 
 
-async def _read(project: Project, body: Performer, name: str, of: tuple[str, str, str]) -> Extracted:
-    key, document, full = of
-    text = full[:MOST_READ]
-    agent = project.plan.agents[name]
+async def _read(project: Project, document: str, full: str, seat: Seat) -> Extracted:
+    """Where the put will be forbidden, so is the question: it needs what the put does."""
+    name, text = seat.agent, full[:MOST_READ]
     job = loop.Job(
-        name=name, agent=agent, input={"id": document, "text": text}, instructions=INSTRUCTIONS, schema=SCHEMA
-    )
+        name=name, agent=project.plan.agents[name], input={"id": document, "text": text}, instructions=INSTRUCTIONS,
+        schema=SCHEMA,
+    )  # fmt: skip
     try:
-        answer = await loop.run(job, Seat(body, name, key))
+        answer = await loop.run(job, seat)
         found = relations_of(document, text, answer, name)
     except Failure as failure:
         return Extracted(id=document, by=name, why=str(failure), code=failure.code)
