@@ -57,7 +57,7 @@ def test_a_vector_that_is_given_makes_its_space():
     assert (derived.space, derived.dims, derived.unlike) == ("m", 2, 2)
     assert derived.missing() == ["a", "c", "d", "e"]
     assert derived.embed("words") is None, "what made the vectors is elsewhere"
-    rows, _ = derived.dense(np.array([1, 0], dtype=np.float32), 5, None)()
+    rows, _ = derived.dense(np.array([1, 0], dtype=np.float32), 5, None)
     assert derived.named(rows.tolist()) == ["b"]
 
 

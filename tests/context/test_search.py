@@ -28,8 +28,7 @@ class Lists:
         return [NAMES[row] for row in rows]
 
     def dense(self, query, k, mask, *, exact):
-        listed = self._listed("dense", k, mask)
-        return lambda: listed
+        return self._listed("dense", k, mask)
 
     def sparse(self, text, k, mask):
         return self._listed("sparse", k, mask)
@@ -75,7 +74,7 @@ def test_the_second_list_orders_only_what_the_first_one_found(strategy, order):
 def test_the_graph_joins_with_a_weight():
     lists = Lists()
     found = ran(lists, graph_weight=1.0)
-    assert [name for name, _, _ in lists.asked] == ["dense", "graph", "sparse"]
+    assert [name for name, _, _ in lists.asked] == ["dense", "sparse", "graph"]
     assert next(hit for hit in found.hits if hit.doc_id == "d").graph_score == 9
 
 
@@ -85,7 +84,7 @@ def test_the_graph_joins_with_a_weight():
 def test_a_list_that_has_nothing_to_go_by_is_left_out(text, vector, lists):
     asked = Lists()
     found = ran(asked, text, vector, strategy="DENSE_FIRST", graph_weight=0.5)
-    assert [name for name, _, _ in asked.asked] == ["graph"] * ("sparse" in lists) + lists
+    assert [name for name, _, _ in asked.asked] == lists + ["graph"] * ("sparse" in lists)
     assert found.explain["strategy"] == "PARALLEL"
 
 

@@ -4,7 +4,6 @@ One thread at a time may use it; ``Collection`` sees to that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from zlib import crc32
@@ -13,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.context import beside
 from clew.context.columns import Columns
 from clew.context.damage import Damaged
 from clew.context.dense import DenseIndex
@@ -34,8 +32,6 @@ FORMAT = 4
 GIVEN = "given"
 """The space of vectors whose embedder nobody named."""
 _CHUNK = 512
-_LARGE = 20_000
-"""Rows whose scan takes longer than handing it to another thread."""
 _FOLD = 2000
 """Rows lately come or gone that are worth folding."""
 _CROWD = 10_000
@@ -220,14 +216,11 @@ class Derived:
     def named(self, rows: Sequence[int]) -> list[str]:
         return self.rows.named(rows)
 
-    def dense(
-        self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool = False
-    ) -> Callable[[], Listed]:
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool = False) -> Listed:
         if self.vectors is None:
-            return lambda: _NOTHING
+            return _NOTHING
         within = self.rows.live if mask is None and (self.rows.dead or exact) else mask
-        work = partial(self.vectors.search, query, k, within, exact=exact)
-        return beside.begun(work) if len(self.rows) > _LARGE else work
+        return self.vectors.search(query, k, within, exact=exact)
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed:
         return self.terms.search(text, k, mask)

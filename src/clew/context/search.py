@@ -1,7 +1,6 @@
 """One search: plan -> lists -> fuse -> explain. Deterministic: equal scores are ordered by document id everywhere."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -22,9 +21,8 @@ class Lists(Protocol):
 
     def named(self, rows: Sequence[int]) -> list[str]: ...
 
-    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool) -> Callable[[], Listed]:
-        """Begun when this returns, where it is much: the lists by words are made meanwhile. ``exact``: without
-        codes, which hang on what vectors there were before."""
+    def dense(self, query: NDArray[np.float32], k: int, mask: Mask | None, *, exact: bool) -> Listed:
+        """``exact``: without codes, which hang on what vectors there were before."""
         ...
 
     def sparse(self, text: str, k: int, mask: Mask | None) -> Listed: ...
@@ -85,24 +83,20 @@ def run(
     if not any(weights.values()):  # the list that was to count has nothing to go by: the order is that of the others
         weights = dict.fromkeys(weights, 1.0)
 
-    def ask(name: ListName, within: Mask | None) -> Callable[[], Listed]:
+    def ask(name: ListName, within: Mask | None) -> NDArray[np.int64]:
         if name == "dense" and vector is not None:
-            return lists.dense(vector, plan.candidates, within, exact=config.deterministic)
-        by_words = lists.sparse if name == "sparse" else lists.graph
-        return partial(by_words, query.text, plan.candidates, within)
-
-    def take(name: ListName, listed: Listed) -> NDArray[np.int64]:
-        made[name] = Ranked(name, *_settled(lists, *listed, plan.candidates), weights[name])
-        return listed[0]
+            rows, scores = lists.dense(vector, plan.candidates, within, exact=config.deterministic)
+        else:
+            rows, scores = (lists.sparse if name == "sparse" else lists.graph)(query.text, plan.candidates, within)
+        made[name] = Ranked(name, *_settled(lists, rows, scores, plan.candidates), weights[name])
+        return rows
 
     if plan.strategy in _IN_TURN:
         first, second = _IN_TURN[plan.strategy]
-        take(second, ask(second, lists.only(take(first, ask(first, mask)())))())
-    begun: list[tuple[ListName, Callable[[], Listed]]] = [
-        (name, ask(name, mask)) for name in plan.lists if name not in made
-    ]
-    for name, listed in reversed(begun):  # dense last: it is under way meanwhile
-        take(name, listed())
+        ask(second, lists.only(ask(first, mask)))
+    for name in plan.lists:
+        if name not in made:
+            ask(name, mask)
     best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k, lists.named)
     return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config))
 
