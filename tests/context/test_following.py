@@ -5,6 +5,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from clew.context import following
 from clew.context.derived import Derived
 from clew.context.following import built, follow
 from clew.context.log.port import Bounds
@@ -22,9 +23,10 @@ def vector(*numbers):
     return np.array(numbers, dtype="<f4").tobytes()
 
 
-def test_what_was_written_since_is_taken_in(log):
+def test_what_was_written_since_is_taken_in(log, monkeypatch):
+    monkeypatch.setattr(following, "_PAGE", 100)
     derived = Derived()
-    log.write([Put(id=f"d{i}", text=f"words {i}") for i in range(250)], 1)  # some pages
+    log.write([Put(id=f"d{i}", text=f"words {i}") for i in range(250)], 1)
     assert follow(derived, log, log.heads())
     log.write([Put(id="d1", text="other"), Remove(id="d2")], 2)
     assert follow(derived, log, log.heads())

@@ -6,8 +6,10 @@ from clew.context.derived import Derived
 from clew.context.log.port import Heads, Log
 from clew.gate.ports.context import Version
 
-_PAGE = 100
-"""Versions that are read at once: others who read the log wait for so long."""
+_PAGE = 1000
+"""Versions that are read at once."""
+_SMALL = 100
+"""The same while others search: they wait for so long."""
 
 
 def follow(derived: Derived, log: Log, heads: Heads) -> bool:
@@ -24,7 +26,7 @@ def follow(derived: Derived, log: Log, heads: Heads) -> bool:
             derived.attach([n for _, n, _, _ in attached], versions, upto=attached[-1][0])
         else:  # what there was is of other embedders
             derived.attached = heads.m
-    while derived.seen < heads.n and (page := _page(derived, log)):
+    while derived.seen < heads.n and (page := _page(derived, log, _PAGE)):
         derived.apply(page)
     return True
 
@@ -43,15 +45,15 @@ def built(log: Log, space: str, model: Derived | None = None) -> Derived:
             """What is not live is replaced by what follows."""
             return version.n > head or version.n in live
 
-        while derived.seen < heads.n and (page := _page(derived, log)):
+        while derived.seen < heads.n and (page := _page(derived, log, _SMALL)):
             derived.apply(page, lasts)
         if follow(derived, log, log.heads()):
             return derived
 
 
-def _page(derived: Derived, log: Log) -> list[Version]:
-    page = log.since(derived.seen, _PAGE, derived.space)
+def _page(derived: Derived, log: Log, most: int) -> list[Version]:
+    page = log.since(derived.seen, most, derived.space)
     if not derived.space and any(version.vector for version in page):
         derived.look_for_vectors(page)
-        page = log.since(derived.seen, _PAGE, derived.space)
+        page = log.since(derived.seen, most, derived.space)
     return page
