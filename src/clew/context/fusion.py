@@ -5,6 +5,7 @@ because raw scores of different lists have nothing in common (Lee 1997, *Analyse
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Generic, TypeVar
 
@@ -16,13 +17,18 @@ Key = TypeVar("Key", str, int)
 """A document's id, or what stands for it."""
 
 
-class Ranked(msgspec.Struct, Generic[Key], frozen=True):
+class Ranked(msgspec.Struct, Generic[Key], frozen=True, dict=True):
     """One list, best first, without repetition: documents and raw scores. ``weight`` is its say in the fusion."""
 
     name: ListName
     ids: Sequence[Key]
     scores: Sequence[float]
     weight: float
+
+    @cached_property
+    def places(self) -> dict[Key, int]:
+        """Of each document, from 0."""
+        return dict(zip(self.ids, range(len(self.ids)), strict=True))
 
 
 def ordered(ids: Sequence[str], scores: Sequence[float], limit: int) -> tuple[list[str], list[float]]:
@@ -42,13 +48,12 @@ def fuse(
 
     Shares are never negative and fall along a list: what only one list has, and less of than of its ``limit``-th, is not looked at.
     """
-    places = [dict(zip(ranked.ids, range(len(ranked.ids)), strict=True)) for ranked in lists]
     several: set[Key] = set()
-    for one, other in combinations(places, 2):
-        several |= one.keys() & other.keys()
+    for one, other in combinations(lists, 2):
+        several |= one.places.keys() & other.places.keys()
     fused: dict[Key, float] = {}
-    for ranked, place in zip(lists, places, strict=True):
-        share = _HOW[how](ranked, rrf_k)
+    for ranked in lists:
+        place, share = ranked.places, _HOW[how](ranked, rrf_k)
         end = min(limit, len(place))
         while end < len(place) and share(end) == share(limit - 1):
             end += 1

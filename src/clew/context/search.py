@@ -130,16 +130,15 @@ def _weight(config: SearchConfig, name: ListName) -> float:
 
 
 def _hits(lists: Lists, best: list[tuple[int, float]], made: dict[ListName, Ranked[int]]) -> tuple[Hit, ...]:
-    fields: dict[int, dict[str, Any]] = {one: {} for one, _ in best}
-    for name, ranked in made.items():
-        score, rank = f"{name}_score", f"{name}_rank"
-        for place, one in enumerate(ranked.ids):
-            if one in fields:
-                fields[one][score], fields[one][rank] = ranked.scores[place], place + 1
-    names = lists.named(list(fields))
-    return tuple(
-        Hit(doc_id=name, fused_score=fused, **fields[one]) for name, (one, fused) in zip(names, best, strict=True)
-    )
+    hits: list[Hit] = []
+    for name, (one, fused) in zip(lists.named([one for one, _ in best]), best, strict=True):
+        found: dict[str, Any] = {}
+        for of, ranked in made.items():
+            place = ranked.places.get(one)
+            if place is not None:
+                found[f"{of}_score"], found[f"{of}_rank"] = ranked.scores[place], place + 1
+        hits.append(Hit(doc_id=name, fused_score=fused, **found))
+    return tuple(hits)
 
 
 def _explained(plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig) -> dict[str, Any]:

@@ -35,3 +35,23 @@ def test_codes_that_are_something_else():
         Codes.from_bytes(b"IxFI" + b"\0" * 60, 8, 500)
     with pytest.raises(Damaged):
         Codes.from_bytes(b"nothing", 8, 500)
+
+
+@pytest.mark.parametrize("dims", [8, 10, 12])
+@pytest.mark.parametrize("share", [0.97, 0.6, 0.3])
+def test_what_a_mask_leaves_is_what_would_be_nearest_without_the_others(dims, share):
+    rng = np.random.default_rng(dims)
+    vectors = rng.standard_normal((3001, dims)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    codes = Codes.learn(vectors, 3001).plus([vectors[:1000], vectors[1000:]])
+    for query in vectors[:5]:
+        everywhere, guessed = codes.nearest(query, 3001, None)
+        assert sorted(everywhere.tolist()) == list(range(3001))
+        near = rng.random(3001) < share
+        far = np.ones(3001, bool)
+        far[everywhere[: int(3001 * (1 - share))]] = False  # all that would be looked at first
+        for mask in (near, far):
+            kept = mask[everywhere]
+            places, seeming = codes.nearest(query, 50, mask)
+            assert mask[places].all()
+            assert seeming.tolist() == pytest.approx(guessed[kept][:50].tolist(), abs=1e-6)

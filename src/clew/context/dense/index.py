@@ -10,6 +10,7 @@ searches meanwhile use what there is.
 """
 
 import threading
+from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -133,13 +134,13 @@ class DenseIndex:
             raise UsageError(f"k is how many rows are wanted, not {k}")
         if mask is not None and (mask.dtype != np.bool_ or mask.ndim != 1):
             raise UsageError("a mask has one bool per row")
-        units, there = _units(np.asarray(vector)[None], self.dims)
+        unit = _unit(np.asarray(vector), self.dims)
         view = self._view
         if not k:
             return _NOTHING
         kept = view.allowed(mask)
         many = len(view.rows) if kept is None else int(np.count_nonzero(kept)) if allowed is None else allowed
-        places, scores = _nearest(view, units[0], k, kept, many if there[0] and not exact else 0)
+        places, scores = _nearest(view, unit, k, kept, many if unit.any() and not exact else 0)
         rows = view.rows[places]
         if len(view.zeros) and (len(rows) < k or scores[k - 1] <= 0):
             zeros = view.zeros if mask is None else view.zeros[: np.searchsorted(view.zeros, len(mask))]
@@ -210,6 +211,20 @@ def _units(vectors: NDArray[Any], dims: int) -> tuple[Floats, Mask]:
     wide /= np.where(there, largest, 1)[:, None]  # so that no square is too large or too small
     lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     return (wide / np.where(there, lengths, 1)[:, None]).astype(np.float32), there
+
+
+def _unit(vector: NDArray[Any], dims: int) -> Floats:
+    """As ``_units`` does for one vector, which takes a third of the time. Raises UsageError."""
+    if vector.shape != (dims,):
+        raise UsageError(f"vectors of {dims} dimensions are needed, not of shape {vector.shape}")
+    wide = vector.astype(np.float64)
+    largest = float(np.abs(wide).max())
+    if not isfinite(largest):
+        raise UsageError("a vector has a number that is not finite")
+    if largest:
+        wide /= largest
+        wide /= sqrt(float(wide @ wide))
+    return wide.astype(np.float32)
 
 
 def _level(count: int) -> int:

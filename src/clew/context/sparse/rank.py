@@ -133,16 +133,15 @@ class Ranking:
 
     def _scored(self, found: NDArray[np.int32]) -> Floats:
         """The true scores."""
-        scores = np.zeros(len(found), dtype=np.float64)
-        against = slack(self.lengths[found], self.mean)
-        for term in self.terms:
-            tf = np.zeros(len(found), dtype=np.float64)
+        tfs = np.zeros((len(self.terms), len(found)), dtype=np.float64)
+        for tf, term in zip(tfs, self.terms, strict=True):
             if term.part:
                 tf += _at(term.part.rows, term.part.tfs, term.part.counts, found)
             if term.late:
                 tf += _at(*term.late, None, found)
-            scores += term.weight * tf / (tf + against)
-        return scores.astype(np.float32)
+        gains = tfs / (tfs + slack(self.lengths[found], self.mean))
+        gains *= np.array([[term.weight] for term in self.terms])
+        return gains.sum(axis=0).astype(np.float32)  # a term after the other: numpy adds pairs within a row only
 
 
 def _at(rows: NDArray[np.int32], values: Numbers, column: Numbers | None, found: NDArray[np.int32]) -> Numbers:
