@@ -1,5 +1,7 @@
-"""What tests of several folders share: projects written by hand, engines in memory on a manual clock, a place for side effects."""
+"""What tests of several folders share: projects written by hand, engines in memory on a manual clock, a place for side effects,
+batches of a small run for journals."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,12 +14,23 @@ import pytest
 from hypothesis import settings
 
 from clew.core.errors import JournalError
-from clew.gate.ports.journal import Append, Head
+from clew.core.events import (
+    EffectFinished,
+    EffectStarted,
+    Event,
+    NodeCompleted,
+    NodeStarted,
+    Principal,
+    RunFinished,
+    RunStarted,
+)
+from clew.gate.ports.journal import Append, Head, Journal, Record
 from clew.manifest.plan import load
 from clew.runtime import audit
 from clew.service.engine import AsyncEngine
 from clew.service.settings import MEMORY, Settings
 from clew.testing import ManualClock, write_project
+from clew.testing.clock import START_MS
 from clew.testing.graphs import edges_of
 
 settings.register_profile("clew", deadline=None, derandomize=os.environ.get("CI") == "true")
@@ -132,6 +145,91 @@ def crash() -> Callable[..., Any]:
         assert dead, "nothing was refused"
 
     return failing
+
+
+class Story:
+    """Batches of a run, so that a test says only what matters to it."""
+
+    def start(self, run: str = "r1", *, state: str = "running", payload: Any = None, **fields: Any) -> Append:
+        tenant = fields.pop("tenant", "local")
+        fact = RunStarted(run=run, workflow="w", plan="p", start="s", principal=Principal(tenant=tenant), **fields)
+        event = Event(fact, {"input": 1} if payload is None else payload, START_MS)
+        return Append(run=run, expected=0, events=[event], epoch=1, state=state)  # type: ignore[arg-type]
+
+    def node(self, expected: int, run: str = "r1", *, epoch: int = 1, output: Any = None, **fields: Any) -> Append:
+        """Two events: a body entered and completed."""
+        at = START_MS + expected
+        events = [
+            Event(NodeStarted(task="0", node=f"n{expected}", attempt=1), None, at),
+            Event(
+                NodeCompleted(task="0", node=f"n{expected}", attempt=1),
+                {"n": expected} if output is None else output,
+                at,
+            ),
+        ]
+        return Append(
+            run=run, expected=expected, events=events, epoch=epoch, state=fields.pop("state", "running"), **fields
+        )
+
+    def facts(
+        self, expected: int, *facts: Any, run: str = "r1", epoch: int = 1, state: str = "running", **fields: Any
+    ) -> Append:
+        """One event per fact or ``(fact, payload)``."""
+        events = [Event(*(fact if isinstance(fact, tuple) else (fact, None)), START_MS + expected) for fact in facts]
+        return Append(run=run, expected=expected, events=events, epoch=epoch, state=state, **fields)  # type: ignore[arg-type]
+
+    def finish(self, expected: int, run: str = "r1", *, epoch: int = 1, state: str = "completed") -> Append:
+        status = None if state == "cancelled" else "success" if state == "completed" else "failure"
+        fact = RunFinished(state=state, status=status)  # type: ignore[arg-type]
+        return self.facts(expected, (fact, {"output": "done"}), run=run, epoch=epoch, state=state)
+
+    def ask(self, key: str, kind: str = "human", **fields: Any) -> tuple[Any, Any]:
+        body = key.split("#")[0]
+        task, node = body.split("/")
+        fact = EffectStarted(key=key, kind=kind, name="ask", digest="d", task=task, node=node, wait=True, **fields)
+        return fact, {"question": "?"}
+
+    def done(self, key: str, payload: Any, kind: str = "human", **fields: Any) -> tuple[Any, Any]:
+        body = key.split("#")[0]
+        task, node = body.split("/")
+        name = fields.pop("name", "ask")
+        return EffectFinished(key=key, kind=kind, name=name, digest="d", task=task, node=node, **fields), payload
+
+    async def whole(self, journal: Journal, run: str = "r1", nodes: int = 3, *, released: bool = True) -> int:
+        """A finished run; returns how many events it has."""
+        head = (await journal.append(self.start(run))).seq
+        for _ in range(nodes):
+            head = (await journal.append(self.node(head, run))).seq
+        head = (await journal.append(self.finish(head, run))).seq
+        if released:
+            await journal.release(run)
+        return head
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def settle() -> Callable[[], Any]:
+    """Lets every task that can go on do so."""
+
+    async def go() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    return go
+
+
+@pytest.fixture
+def collect() -> Callable[..., Any]:
+    async def go(records: AsyncIterator[Record], into: list[int]) -> list[int]:
+        async for record in records:
+            into.append(record.seq)
+        return into
+
+    return go
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
 """Milestones as rows, from the events that planned and marked them."""
 
 from clew.core.events import EffectFinished, Noted
+from clew.testing.clock import START_MS
 
-T = 1_732_272_000_000
+T = START_MS
 
 
 def did(n, name, output, **fields):

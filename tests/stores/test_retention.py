@@ -5,8 +5,9 @@ import pytest
 from clew.core.errors import UsageError
 from clew.stores import retention
 from clew.stores.retention import Keep, Pruned, prune
+from clew.testing.clock import START_MS
 
-from_start = 1_732_272_000_000
+from_start = START_MS
 DAY = 86_400_000
 
 

@@ -66,11 +66,11 @@ async def test_follow_sees_another_connection(opened, story, settle, collect, cl
     await driver.append(story.node(1))
     await settle()
     assert seen == [1]
-    clock.turn(100)
+    clock.advance(100)
     await settle()
     assert seen == [1, 2, 3]
     await driver.append(story.finish(3))
-    clock.turn(100)
+    clock.advance(100)
     assert await task == [1, 2, 3, 4]
 
 
