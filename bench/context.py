@@ -289,7 +289,9 @@ class Floor:
 
 
 def opened(folder: Path) -> Collection:
-    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: time.time_ns() // 1_000_000)
+    return Collection(
+        SqliteLog.open(folder / "truth.db"), folder, now=lambda: time.time_ns() // 1_000_000, space="given"
+    )
 
 
 def query(text: str, vector: made.Floats, what: str, where: dict[str, Any] | None) -> Query:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clew.context import collection as collections
+from clew.context import tended
 from clew.context.collection import Collection
 from clew.context.log.sqlite import SqliteLog
 from clew.gate.ports.context import Put, Query
@@ -27,13 +27,13 @@ RUNS = 5
 
 
 def opened(folder: Path) -> Collection:
-    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: int(time.time() * 1000))
+    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: int(time.time() * 1000), space="given")
 
 
 def build(folder: Path, documents: int, tail: int, dims: int) -> None:
     """Saves the indexes ``tail`` documents before the end, and ends without saving again."""
     draw = np.random.default_rng(1)
-    collections.SAVE_EVERY = 10**9  # when it is saved is decided here
+    tended.SAVE_EVERY = 10**9  # when it is saved is decided here
     folder.mkdir(parents=True)
     collection = opened(folder)
     for start in range(0, documents, BATCH):
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     if given.once:
-        collections.SAVE_EVERY = 10**9  # nothing in the background
+        tended.SAVE_EVERY = 10**9  # nothing in the background
         tell(given.folder, profiled=given.profile)
         return
     if not given.folder.exists():

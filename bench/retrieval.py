@@ -1,16 +1,18 @@
-"""Retrieval quality on a labelled collection in the format of the Glasgow test collections (Cranfield, CISI, MED, CACM).
+"""Retrieval quality on a labelled collection in the format of the Glasgow test collections (Cranfield, CISI, MED, CACM) or of BEIR.
 
     python bench/retrieval.py FOLDER [--half odd|even|all]
 
 FOLDER has one file of documents, one of queries and one of judgements (``cran.all.1400``, ``cran.qry``, ``cranqrel``;
-``MED.ALL``, ``MED.QRY``, ``MED.REL``; ``cacm.all``, ``query.text``, ``qrels.text``). Prints a table of nDCG@10, recall@10
-and reciprocal rank, each way of searching against words alone by a paired randomisation test (Smucker, Allan, Carterette 2007).
+``MED.ALL``, ``MED.QRY``, ``MED.REL``; ``cacm.all``, ``query.text``, ``qrels.text``), or ``corpus.jsonl``, ``queries.jsonl`` and
+``qrels/test.tsv``. Prints a table of nDCG@10, recall@10 and reciprocal rank, each way of searching against words alone and
+against vectors alone by a paired randomisation test (Smucker, Allan, Carterette 2007).
 
 A judged document is relevant or not: the sources disagree on which end of Cranfield's scale is the better one. Documents are
 compared as the collection has them after ``tend``: the offline embedder has learned from them and from nothing else.
 """
 
 import argparse
+import json
 import math
 import re
 import tempfile
@@ -35,6 +37,8 @@ WAYS: dict[str, SearchConfig] = {
     "hybrid, rank": SearchConfig(k=DEPTH, fusion="RECIPROCAL_RANK", rerank_factor=1),
     "hybrid, sum": SearchConfig(k=DEPTH, fusion="WEIGHTED_SUM", rerank_factor=1),
     "hybrid, max": SearchConfig(k=DEPTH, fusion="MAX_SCORE", rerank_factor=1),
+    "halves, rank": SearchConfig(k=DEPTH, dense_weight=0.5, sparse_weight=0.5, rerank_factor=1),
+    "halves, sum": SearchConfig(k=DEPTH, dense_weight=0.5, sparse_weight=0.5, fusion="WEIGHTED_SUM", rerank_factor=1),
     "hybrid + graph": SearchConfig(k=DEPTH, graph_weight=0.25, rerank_factor=1),
 }
 
@@ -48,6 +52,29 @@ class Labelled(NamedTuple):
 
 
 def read(folder: Path) -> Labelled:
+    return _beir(folder) if (folder / "corpus.jsonl").exists() else _glasgow(folder)
+
+
+def _beir(folder: Path) -> Labelled:
+    documents, queries = (_lines(folder / f"{name}.jsonl") for name in ("corpus", "queries"))
+    document_of, query_of = ({one: n for n, (one, _) in lines.items()} for lines in (documents, queries))
+    relevant: dict[int, set[int]] = {}
+    for line in (folder / "qrels" / "test.tsv").read_text().splitlines()[1:]:
+        query, document, grade = line.split("\t")
+        if int(grade) > 0 and document in document_of:
+            relevant.setdefault(query_of[query], set()).add(document_of[document])
+    return Labelled(
+        {n: text for n, (_, text) in documents.items()}, {n: text for n, (_, text) in queries.items()}, relevant
+    )
+
+
+def _lines(path: Path) -> dict[int, tuple[str, str]]:
+    """Number -> id and text."""
+    told = (json.loads(line) for line in path.read_text().splitlines())
+    return {n: (one["_id"], f"{one.get('title', '')}\n{one['text']}".strip()) for n, one in enumerate(told, 1)}
+
+
+def _glasgow(folder: Path) -> Labelled:
     by_kind = {kind: path for path in sorted(folder.iterdir()) if (kind := _kind(path.name.lower()))}
     queries = dict(enumerate((text for _, text in _items(by_kind["queries"])), 1))
     relevant: dict[int, set[int]] = {}
@@ -128,8 +155,10 @@ def main() -> None:
             began = time.perf_counter()
             collection.tend()
             took = time.perf_counter() - began
-            stats = collection.stats()
-            print(f"{len(texts)} documents, embedder {stats['embedder']} (learned and applied in {took:.1f} s)")
+            stats, weights = collection.stats(), collection.search(Query(text="x y")).explain["weights"]
+            print(
+                f"{len(texts)} documents, embedder {stats['embedder']} (learned and applied in {took:.1f} s), weights: {weights}"
+            )
             print(f"{'':18} {'nDCG@10':>8} {'recall@10':>10} {'MRR':>7}   p against words alone; dense alone")
             rows = dict(measured(collection, labelled, given.half))
             words, dense = (rows[name].ndcg for name in list(WAYS)[:2])

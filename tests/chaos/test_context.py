@@ -22,8 +22,7 @@ import numpy as np
 import pytest
 from trials import SEED, TALLY, Trials
 
-from clew.context import collection as collections
-from clew.context import derived
+from clew.context import derived, tended
 from clew.context.collection import Collection
 from clew.context.ingest import files
 from clew.context.log.sqlite import SqliteLog
@@ -303,7 +302,7 @@ def judge(folder: Path, pipe: int) -> None:
 
 def opened(folder: Path) -> Collection:
     clock = iter(range(AT, AT + 10**9))
-    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: next(clock))
+    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: next(clock), space="given")
 
 
 def forked(work: Any) -> tuple[int, int]:
@@ -399,7 +398,7 @@ def differing(found: State, allowed: list[State]) -> str:
 
 def main() -> None:
     _, kind, folder, seed = sys.argv[1:]
-    derived._FOLD, derived._CROWD, collections.SAVE_EVERY, files._BATCH = (
+    derived._FOLD, derived._CROWD, tended.SAVE_EVERY, files._BATCH = (
         60,
         20,
         150,

@@ -41,8 +41,9 @@ def opened(tmp_path, ticking):
 
 
 @pytest.fixture
-def collection(opened):
-    return opened()
+def collection(opened, request):
+    """Its parameter: the space of vectors that are given."""
+    return opened(space=getattr(request, "param", ""))
 
 
 def _vector(*numbers):

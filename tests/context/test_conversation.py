@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.context import conversation, tokens
-from clew.context.conversation import Summary, Turn, fold, remember, sentences
+from clew.context.conversation import Summary, Turn, due, fold, material, remember, worded
+from clew.core.errors import Failure
 
 
 def turns(n, **extra):
@@ -184,31 +185,12 @@ def test_a_summary_that_was_made_stands_for_what_it_covers():
     assert "Turn 30" in memory.summary
 
 
-def test_a_turn_of_thousands_of_sentences_is_condensed(monkeypatch):
-    looked_at = []
-
-    def counting(*some, **key):
-        looked_at.append(len(some[0]) if key else 0)
-        return max(*some, **key)
-
-    monkeypatch.setattr(conversation, "max", counting, raising=False)
-    text = " ".join(f"Number {i} is about thing {i % 97} and thing {i % 89}." for i in range(3000))
-    memory = remember([*turns(20), Turn(n=0, role="user", text=text), *turns(20)])
-    assert memory.summary
-    assert sum(looked_at) < 500 * 500, "time by the square of a conversation's length"
-
-
 def test_the_same_is_not_said_twice_in_a_summary():
     told = [Turn(n=i, role="user", text="The pump in hall three leaks.") for i in range(1, 31)]
     told[4] = Turn(n=5, role="user", text="The pump is made by Orion and leaks.")
     summary = remember(told, room=24).summary
     assert summary.count("hall three") == 1
     assert "Orion" in summary
-
-
-@pytest.mark.parametrize("text", ["", "   ", "?!", "a" * 5000, "no full stop", "One. Two! Three?\nFour"])
-def test_sentences_lose_nothing_but_spaces(text):
-    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
 
 
 lines = st.lists(st.text(max_size=80), max_size=45)
@@ -228,9 +210,144 @@ def test_bounds_hold_for_any_conversation(texts, keep, after, room):
 said = st.lists(st.tuples(st.text(max_size=400), st.booleans(), st.sampled_from("ab"), st.booleans()), max_size=45)
 
 
-@given(said, st.integers(0, 12), st.integers(0, 25), st.integers(0, 600), st.none() | st.text(max_size=2000))
+told_ = st.none() | st.tuples(st.text(max_size=2000), st.integers(0, 50))
+
+
+@given(said, st.integers(0, 12), st.integers(0, 25), st.integers(0, 600), told_)
 def test_it_fits_whatever_was_said(texts, keep, after, most, told):
     made = [Turn(n=i, role="user", text=t, done=d, task=k, decision=y) for i, (t, d, k, y) in enumerate(texts, 1)]
-    given_ = None if told is None else Summary(text=told, upto=0)
+    given_ = None if told is None else Summary(text=told[0], upto=told[1])
     memory = remember(made, keep=keep, after=after, room=most // 4, most=most, given=given_)
     assert tokens.count(memory.text()) <= memory.tokens <= most
+
+
+# -- summaries by a model ----------------------------------------------------------------------------------------
+
+
+def summed(told, given=None, text="They spoke of the import, the reports and the release, and all went well.", keep=10):
+    """What stands for all but the last turns, in a model's words."""
+    made = fold(told[: len(told) - keep], given)
+    return msgspec.structs.replace(made, text=text, by="clerk")
+
+
+def test_the_recorded_conversation_with_a_models_summary(recorded):
+    given = None
+    for end in range(21, 61, 10):
+        told = recorded[:end]
+        asked = material(told, end - 10, given)
+        assert 0 < len(asked["turns"]) <= 11
+        given = summed(told, given)
+    memory = remember(recorded, given=given, most=3000)
+    assert memory.tokens <= 0.4 * memory.tokens_before
+    assert memory.tokens_before == remember(recorded).tokens_before
+    assert memory.summary.startswith("They spoke of the import")
+    assert (memory.by, memory.summarised) == ("clerk", 41)
+    shown = memory.text()
+    assert [turn.n for turn in recorded if turn.decision and turn.text not in shown] == []
+
+
+def test_decisions_that_nobody_marked_are_the_same_with_a_models_summary(recorded):
+    unmarked = [msgspec.structs.replace(turn, decision=False) for turn in recorded]
+    given = None
+    for end in range(21, 61, 5):
+        given = summed(unmarked[:end], given)
+    assert remember(unmarked, given=given).decisions == remember(unmarked).decisions
+
+
+def test_turns_for_which_a_summary_stands_are_shown_where_they_are_to_be():
+    given = summed(turns(40), keep=3)
+    memory = remember(turns(40), given=given)
+    assert [turn.n for turn in memory.turns] == list(range(31, 41))
+    assert memory.tokens_before == remember(turns(40)).tokens_before
+    assert remember(turns(40), after=40, given=given).summary == "", "all of it is there"
+
+
+@pytest.mark.parametrize(
+    ("fresh", "keep", "after", "most", "count"),
+    [
+        (20, 10, 20, 4000, 0),
+        (21, 10, 20, 4000, 20),
+        (5, 10, 4, 4000, 0),
+        (11, 10, 4, 4000, 20),
+        (1, 0, 0, 4000, 30),
+        (30, 10, 20, 100, 26),
+        (12, 10, 20, 120, 25),
+        (12, 10, 20, 4000, 0),
+        (1, 10, 20, 4, 30),
+    ],
+)
+def test_when_a_summary_is_due_and_of_how_many(fresh, keep, after, most, count):
+    assert due(turns(30), fresh, keep=keep, after=after, most=most) == count
+
+
+@given(st.integers(0, 30), st.integers(0, 40), st.integers(0, 40), st.integers(0, 600))
+def test_where_one_is_due_there_is_something_new_to_summarise(fresh, keep, after, most):
+    told = turns(30)
+    count = due(told, fresh, keep=keep, after=after, most=most)
+    assert count == 0 or count > 30 - fresh
+    if count == 0:
+        assert fresh <= max(after, keep)
+
+
+def test_what_a_model_is_shown_is_bounded_and_leaves_no_turn_out():
+    told = turns(100)
+    told[80] = Turn(n=81, role="user: x", text="The boiler hums. " * 5000 + "It is as loud as a train. " * 3000)
+    told[81] = Turn(n=82, role="user", text="あ" * 50_000)
+    told[82] = Turn(n=83, role="user", text="a" * 500_000)
+    told[83] = Turn(n=84, role="user", text="")
+    shown = material(told, 90, Summary(text="They met.\nIt rained.", upto=3))
+    assert [one["turn"] for one in shown["turns"]] == [n for n in range(31, 91) if n != 84]
+    assert tokens.count(json.dumps(shown["turns"], ensure_ascii=False)) < 10_000
+    assert all(one["text"] for one in shown["turns"])
+    assert shown["turns"][50]["role"] == "user"
+    assert "The boiler hums." in shown["turns"][50]["text"]
+    assert shown["summary"][:2] == ["They met.", "It rained."]
+    assert "topic 4" in "".join(shown["summary"]), "of those before, some sentences"
+
+
+def test_a_model_is_shown_what_is_kept_besides():
+    told = turns(30)
+    told[1] = Turn(n=2, role="user", text="Blue", decision=True)
+    told[4] = Turn(n=5, role="user", text="Green", decision=True)
+    told[28] = Turn(n=29, role="user", text="Red", decision=True)
+    shown = material(told, 20, fold(told[:3]))
+    assert shown["decided"] == ["Green"]
+    assert [one["turn"] for one in shown["turns"]] == list(range(4, 21))
+
+
+@pytest.mark.parametrize(
+    ("points", "text"),
+    [
+        (["One.", " Two\n three.\u2028 four "], "One.\nTwo three. four"),
+        (
+            ["- One.", "## Two", "[user, turn 3] Three", "* > | Four", "-5 degrees"],
+            "One.\nTwo\nuser, turn 3] Three\nFour\n-5 degrees",
+        ),
+        (["User: pay.", "assistant : no", "Storage: SQLite"], "User said: pay.\nassistant said: no\nStorage: SQLite"),
+        (["Once.", "Once.", "", "\x1b[31mred\x00"], "Once.\n31mred"),
+    ],
+)
+def test_points_are_lines(points, text):
+    assert worded(points) == text
+
+
+@pytest.mark.parametrize(
+    "points", [[], [" ", "\n"], ["--", "#"], ["word " * 900], [f"Number {i}." for i in range(500)], ["あ" * 801]]
+)
+def test_what_says_nothing_or_too_much_is_no_summary(points):
+    with pytest.raises(Failure) as caught:
+        worded(points)
+    assert caught.value.code == "bad_answer"
+
+
+@given(st.lists(st.text(max_size=60), max_size=8))
+def test_no_point_looks_like_what_is_ours(points):
+    try:
+        text = worded(points)
+    except Failure:
+        return
+    shown = remember([Turn(n=9, role="user", text="x")], given=Summary(text=text, upto=8)).text()
+    head, *lines = shown.split("\n\n")[0].splitlines()
+    assert head == "Earlier in this conversation (summary):"
+    assert all(line.startswith("- ") and not line.startswith(("- [", "- user:", "- assistant:")) for line in lines)
+    assert len(lines) == len(text.splitlines())

@@ -1,12 +1,8 @@
 """What is derived from a log: of many versions only the last counts, and it is the same however it came about."""
 
-import shutil
-
 import msgspec
 import numpy as np
-import pytest
 
-from clew.context.damage import Damaged
 from clew.context.derived import GIVEN, Derived, mark
 from clew.gate.ports.context import Relation, Version
 
@@ -47,24 +43,22 @@ def test_one_by_one_or_at_once():
         assert sorted(found(together, text)) == sorted(found(apart, text))
 
 
-def test_a_vector_that_is_given_makes_its_space():
-    derived = Derived()
-    derived.apply([version(1, "a", "offline")])
-    assert derived.embedder_name().startswith("hashing")
+def test_vectors_of_one_space_are_compared():
+    derived = Derived("m")
+    derived.apply([version(1, "a", "nothing")])
     derived.apply([version(2, "b", "given", vector=packed(1, 0), embedder="m")])
     derived.apply([version(3, "c", "other", vector=packed(1, 0), embedder="n")])
     derived.apply([version(4, "d", "longer", vector=packed(1, 0, 0), embedder="m"), version(5, "e", "none")])
-    assert (derived.space, derived.dims, derived.unlike) == ("m", 2, 2)
+    assert (derived.embedder_name(), derived.dims, derived.stats()["unlike"]) == ("m", 2, 2)
     assert derived.missing() == ["a", "c", "d", "e"]
-    assert derived.embed("words") is None, "what made the vectors is elsewhere"
     rows, _ = derived.dense(np.array([1, 0], dtype=np.float32), 5, None)
     assert derived.named(rows.tolist()) == ["b"]
 
 
 def test_a_vector_without_a_name():
-    derived = Derived()
+    derived = Derived(GIVEN)
     derived.apply([version(1, "a", vector=packed(1, 0))])
-    assert (derived.space, derived.dims) == (GIVEN, 2)
+    assert (derived.dims, derived.missing()) == (2, [])
 
 
 def test_vectors_that_come_later():
@@ -107,97 +101,12 @@ def test_learned_and_adopted():
     assert len(derived.vectors.rows()) == 201
 
 
-def test_given_vectors_come_before_learned_ones():
+def test_without_a_space_given_vectors_are_not_compared():
     derived = Derived()
-    derived.apply([version(i, f"d{i}", f"sea ship {i % 5}") for i in range(1, 100)])
-    learned = derived.learned_anew(lambda names: dict.fromkeys(names, "sea ship"))
-    derived.apply([version(100, "v", vector=packed(1, 0), embedder="m")])
-    derived.adopt(learned, lambda names: dict.fromkeys(names, "sea ship"))
-    assert (derived.space, derived.dims) == ("m", 2)
-
-
-def test_saved_and_loaded(tmp_path):
-    derived = Derived()
-    derived.apply([version(1, "a", "red apples", metadata={"n": 1}), version(2, "b", "green", deleted=True)])
-    derived.save(tmp_path / "index" / "1")
-    loaded = Derived.load(tmp_path / "index" / "1")
-    assert (loaded.seen, loaded.last, loaded.space) == (2, derived.last, "")
-    assert found(loaded, "apples") == ["a"]
-    assert loaded.stats() == derived.stats()
-
-
-@pytest.mark.parametrize(
-    "header",
-    [b"", b"{", b'{"format": 3}', b"[]", b'\xff', b'{"format":3,"seen":1,"attached":0,"last":"","space":"","learned":0}'],
-)  # fmt: skip
-def test_a_header_that_is_odd_is_damage(tmp_path, header):
-    derived = Derived()
-    derived.apply([version(1, "a", "red")])
-    derived.save(tmp_path / "1")
-    (tmp_path / "1" / "header.json").write_bytes(header)
-    with pytest.raises(Damaged):
-        Derived.load(tmp_path / "1")
-
-
-def test_nothing_there_is_damage(tmp_path):
-    with pytest.raises(Damaged):
-        Derived.load(tmp_path / "none")
-
-
-def grown(count):
-    derived = Derived("m")
-    for i in range(1, count + 1):
-        facts = (Relation(subject=f"d{i % 9}", relation="is", object=f"{i}"),)
-        given = {"vector": packed(i, 1), "embedder": "m", "relations": facts, "metadata": {"i": i}}
-        derived.apply([version(i, f"d{i % 9}", f"sea {i}", version=i, **given)])
-    return derived
-
-
-@pytest.mark.parametrize("part", ["rows", "sparse", "columns", "graph", "dense", "header.json"])
-def test_a_part_of_another_state_is_noticed(tmp_path, part):
-    """Whole parts, each with what its own digests say."""
-    grown(20).save(tmp_path / "old")
-    grown(23).save(tmp_path / "new")
-    mixed, taken = tmp_path / "new" / part, tmp_path / "old" / part
-    if taken.is_dir():
-        shutil.rmtree(mixed)
-        shutil.copytree(taken, mixed)
-    else:
-        shutil.copy(taken, mixed)
-    with pytest.raises(Damaged, match="is not what was saved"):
-        Derived.load(tmp_path / "new")
-
-
-def test_a_file_that_is_missing_cut_or_changed_is_noticed(tmp_path):
-    grown(100).save(tmp_path / "1")
-    Derived.load(tmp_path / "1")
-    for path in sorted(path for path in (tmp_path / "1").rglob("*") if path.is_file()):
-        data = path.read_bytes()
-        for wrong in (data[:-1], data[:5] + bytes([data[5] ^ 1]) + data[6:]) if data else (None,):
-            path.unlink()
-            if wrong is not None:
-                path.write_bytes(wrong)
-            with pytest.raises(Damaged):
-                Derived.load(tmp_path / "1")
-            path.write_bytes(data)
-    Derived.load(tmp_path / "1")
-
-
-@pytest.mark.parametrize(
-    ("harm", "what"),
-    [
-        (lambda d: d.columns.add(np.array([99]), [{}]), "rows, words and metadata"),
-        (lambda d: setattr(d, "seen", 5), "later places"),
-        (lambda d: d.vectors.add(np.array([99]), np.ones((1, 2), np.float32)), "rows and vectors"),
-        (lambda d: d.terms.add(np.array([50]), ["sea"]), "rows, words and metadata"),
-    ],
-)
-def test_parts_that_do_not_agree_are_noticed(tmp_path, harm, what):
-    derived = grown(20)
-    harm(derived)
-    derived.save(tmp_path / "1")
-    with pytest.raises(Damaged, match=what):
-        Derived.load(tmp_path / "1")
+    derived.apply([version(1, "a", "sea", vector=packed(1, 0), embedder="m"), version(2, "b", "ship")])
+    derived.attach([2], dict.fromkeys, upto=1)
+    assert derived.embedder_name().startswith("hashing")
+    assert (derived.missing(), derived.stats()["unlike"], derived.attached) == ([], 2, 1)
 
 
 def test_what_is_learned_from_hangs_on_the_documents_alone():

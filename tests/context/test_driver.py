@@ -110,6 +110,26 @@ async def test_what_was_written_before_a_crash_is_not_written_twice(ask, keep):
     assert "version 1" in failure.message
 
 
+async def test_merged_once_and_conflicts_are_told(ask, keep, stores):
+    await keep({"id": "a", "text": "x\n-\ny\n", "metadata": {"k": 1}})
+    await keep({"id": "a", "text": "X\n-\ny\n", "metadata": {"k": 1}})
+    asked = {"id": "a", "text": "x\n-\nz\n", "base": 1}
+    merged = await ask("merge", asked, key="t/n#1/1.merge1")
+    assert merged == {"version": 3, "text": "X\n-\nz\n", "metadata": {"k": 1}, "written": True, "settled": []}
+    await keep({"id": "a", "text": "gone on\n"})
+    assert await ask("merge", asked, key="t/n#1/1.merge1") == merged, "the same effect, repeated"
+    found = await ask("merge", asked)
+    assert (found["version"], found["count"], [one["part"] for one in found["conflicts"]]) == (4, 1, ["text"])
+    with stores("t").using("project:p") as collection:
+        assert collection.log.history("a")[-1].version == 4
+
+
+async def test_a_merge_of_nothing_is_a_put(ask):
+    found = await ask("merge", {"id": "a", "text": "x", "base": 0, "scope": "task", "metadata": {"n": 1}})
+    assert (found["version"], found["metadata"]) == (1, {"n": 1})
+    assert (await failure_of(ask("merge", {"id": "b", "text": "x", "base": 3}))).code == "not_found"
+
+
 async def test_all_or_nothing(ask, keep):
     await keep("a")
     await failure_of(keep("b", {"id": "a", "expected": 7}, key="t/n#1/2"))
@@ -131,6 +151,11 @@ async def test_all_or_nothing(ask, keep):
         ("search", {"text": "x", "filter": {"op": "?"}}, "filter"),
         ("search", {"text": "x", "filter": []}, "$.filter"),
         ("search", {"text": "x", "surprise": 1}, "surprise"),
+        ("merge", {"id": "a", "text": "x"}, "base"),
+        ("merge", {"id": "a", "text": "x", "base": None}, "$.base"),
+        ("merge", {"id": "a", "text": "x", "base": 1, "metadata": []}, "$.metadata"),
+        ("merge", {"id": "a", "text": "x", "base": 1, "settled": {"x": 1}}, "settled"),
+        ("merge", {"id": "", "text": "x", "base": 0}, "document id"),
         ("put", {"documents": [{"text": "x"}]}, "id"),
         ("put", {"documents": [{"id": ""}]}, "''"),
         ("put", {"documents": [{"id": "a\0b"}]}, "NUL"),
@@ -158,6 +183,13 @@ def nested(levels):
     for _ in range(levels):
         value = {"x": value}
     return value
+
+
+@pytest.mark.parametrize("metadata", [nested(150), nested(980), nested(5000)])
+async def test_odd_metadata_is_not_merged(ask, keep, metadata):
+    await keep({"id": "a", "text": "a"})
+    failure = await failure_of(ask("merge", {"id": "a", "text": "b", "base": 1, "metadata": metadata}))
+    assert failure.code == "invalid_request"
 
 
 @pytest.mark.parametrize("metadata", [nested(5000), {"x": float("nan")}, {"x": 2**70}, {"x": float("inf")}])
@@ -354,6 +386,41 @@ async def test_a_digest_that_is_none_is_made_anew(ask, keep, metadata):
     made = await ask("assemble", CHAT, session="s")
     assert made["conversation"]["tokens_before"] > 900 * 4
     assert "I own it" not in made["conversation"]["text"]
+
+
+SUMMARISE = {"keep_turns": 2, "summarise_after": 4, "max_tokens": 4000}
+
+
+async def test_an_agents_summary_is_asked_for_kept_and_shown(ask):
+    made = {"scope": "session", "documents": [turn(i, f"Turn {i}.") for i in range(6)], "summarise": SUMMARISE}
+    put = await ask("put", made, session="s", key="t/n#1/turn")
+    assert put["versions"] == {f"turn:{i:05}": 1 for i in range(6)}
+    assert await ask("put", made, session="s", key="t/n#1/turn") == put, "the same effect, repeated"
+    due = put["due"]
+    assert [one["text"] for one in due["material"]["turns"]] == ["Turn 0.", "Turn 1.", "Turn 2.", "Turn 3."]
+    answer = {"base": due["base"], "upto": due["upto"], "by": "clerk"}
+    assert await ask("summarise", answer | {"why": "gone", "code": "x"}, session="s") == {
+        "by": "clerk", "why": "gone", "code": "x"
+    }  # fmt: skip
+    assert (await ask("summarise", answer | {"points": ["It began."]}, session="s"))["points"] == 1
+    told = (await ask("assemble", CHAT | {"keep_turns": 2, "summarise_after": 4}, session="s"))["conversation"]
+    assert "- It began.\n\nuser: Turn 4." in told["text"]
+    assert (told["by"], told["summarised"], told["turns"]) == ("clerk", 4, 2)
+    assert told["tokens_before"] == 6 * 6
+    assert (await failure_of(ask("summarise", answer))).code == "no_session"
+
+
+async def test_of_many_turns_at_once_every_summary_is_asked_for_once(ask):
+    async def add(i):
+        made = {"scope": "session", "documents": [turn(i, f"Turn {i}.")], "summarise": SUMMARISE}
+        return await ask("put", made, session="s", key=f"t/n#1/{i}", run=f"r{i}")
+
+    put = await asyncio.gather(*(add(i) for i in range(30)))
+    due = [one["due"]["upto"] for one in put if "due" in one]
+    assert 1 <= len(due) <= 30 / 2
+    assert len(set(due)) == len(due)
+    told = (await ask("assemble", CHAT, session="s"))["conversation"]
+    assert told["tokens_before"] >= 30 * 6, "every turn is counted"
 
 
 async def test_turns_with_odd_metadata_are_turns(ask, keep):

@@ -25,7 +25,19 @@ def test_a_put_replaces(rows):
     assert rows.named([0, 3000]) == ["d0", "d5"]
 
 
+def test_those_that_are_unlike_are_counted_while_they_live(rows):
+    rows.set_unlike(np.array([1, 2, 2999]))
+    rows.set_unlike(np.array([2, 3]))
+    assert rows.unlike == 4
+    rows.kill("d2")
+    rows.kill("d4")
+    assert rows.unlike == 3
+    rows.add("d2", 3001, 9)
+    assert rows.unlike == 3
+
+
 def test_saved_and_loaded(rows, tmp_path):
+    rows.set_unlike(np.array([6, 7]))
     rows.kill("d7")
     rows.save(tmp_path / "rows")
     loaded = Rows.load(tmp_path / "rows")
@@ -33,11 +45,12 @@ def test_saved_and_loaded(rows, tmp_path):
     assert loaded.by_id == rows.by_id
     np.testing.assert_array_equal(loaded.places, rows.places)
     np.testing.assert_array_equal(loaded.times, rows.times)
+    assert loaded.unlike == rows.unlike == 1
     loaded.add("new", 4000, 1)
     assert len(loaded) == 3001
 
 
-@pytest.mark.parametrize("name", ["ids.msgpack", "live.npy", "places.npy", "times.npy"])
+@pytest.mark.parametrize("name", ["ids.msgpack", "live.npy", "places.npy", "times.npy", "unlike.npy"])
 @pytest.mark.parametrize("harm", ["gone", "empty", "short", "other"])
 def test_damage_is_noticed(rows, tmp_path, name, harm):
     rows.save(tmp_path / "rows")

@@ -59,14 +59,15 @@ def test_what_would_fail_in_a_run_is_said(found, store, said):
         ("either", '"either" is a pool; name an agent that has a model'),
     ],
 )
-def test_who_reads_documents_is_an_agent_with_a_model(tmp_path, agent, said):
+@pytest.mark.parametrize("section", ["extraction", "conversation", "merge"])
+def test_who_reads_summarises_or_settles_is_an_agent_with_a_model(tmp_path, agent, said, section):
     manifest = one_node("demo", "handlers:work") + (
         "providers: [{id: p, type: openai}]\n"
         "agents: [{id: clerk, model: p/m}, {id: either, pool: [clerk]}]\n"
-        f"memory: {{extraction: {{agent: {agent}}}}}\n"
+        f"memory: {{{section}: {{agent: {agent}}}}}\n"
     )
     write_project(tmp_path, manifest, "def work(input, ctx):\n    return input\n")
     problems = check(tmp_path)
-    assert [str(problem.path) for problem in problems] == (["memory.extraction.agent"] if said else [])
+    assert [str(problem.path) for problem in problems] == ([f"memory.{section}.agent"] if said else [])
     assert not said or said in str(problems[0])
     assert agent != "clrek" or problems[0].suggestion == "clerk"

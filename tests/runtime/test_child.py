@@ -105,6 +105,7 @@ async def test_a_synchronous_handler(enter):
         ("ctx.log('x', n=1)", "log", ["x"], {"n": 1}),
         ("ctx.search('x', scope=('task',), k=3)", "search", [], {"text": "x", "scope": ["task"], "k": 3}),
         ("ctx.remember('i', 'x')", "remember", [], {"id": "i", "text": "x", "metadata": None}),
+        ("ctx.merge('i', 'x', base=2)", "merge", [], {"id": "i", "text": "x", "metadata": None, "base": 2}),
         ("ctx.forget('i', 'j', scope='task')", "forget", ["i", "j"], {"scope": "task"}),
     ],
 )

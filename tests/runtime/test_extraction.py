@@ -32,7 +32,7 @@ TOOK = ("Ann Lee", "took over", "Search-Core", "clerk")
 def one(project, engine, tmp_path):
     """An engine whose working node has this handler; all of them share one state directory."""
 
-    def make(handler, *answers, url="", memory=None, clerk=None, **work):
+    def make(handler, *answers, url="", memory=None, clerk=None, models=None, **work):
         nodes = [
             {"id": "s", "role": "start"},
             {"id": "a", "role": "linear", **({} if "agent" in work else {"handler": f"handlers:{handler}"}), **work},
@@ -47,6 +47,7 @@ def one(project, engine, tmp_path):
                 **(memory or {}),
             },
             "providers": [house],
+            **({"models": models} if models else {}),
             "agents": [{"id": "clerk", "model": "p/m", "instructions": "Read with care.", **(clerk or {})}],
         }
         made = engine(project(nodes, "s>a>x", HANDLERS, **sections), state=str(tmp_path / "state"))
@@ -153,6 +154,19 @@ async def test_what_was_read_stays_while_nobody_can_be_asked(one, kept):
     assert kept() == before
     assert (await one("keep", ScriptedModel.refusal()).run({"team": f"{TEXT} Or not."})).output == [2]
     assert TOOK not in kept()[0]
+
+
+async def test_a_text_that_is_put_again_is_answered_from_the_cache_of_the_model(one, kept):
+    models = {"reader": {"use": ["p/m"], "cache": True}}
+    first, again, other = (
+        one("keep", ANSWER, models=models, clerk={"model": "reader", "instructions": told})
+        for told in ("Read with care.", "Read with care.", "Read with great care.")
+    )
+    for each in (first, again, other):
+        assert said(await each.run(NOTE))["team"]["relations"] == 3
+    assert [len(each._models.seen) for each in (first, again, other)] == [1, 0, 1], "asked about what is not the same"
+    assert TOOK in kept()[0]
+    assert kept()[1] == 1, "nor is anything written"
 
 
 async def test_nobody_is_asked_about_little_or_what_is_no_text(one):

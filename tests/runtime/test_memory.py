@@ -75,6 +75,24 @@ def test_a_turn_is_two_documents_of_the_session():
 
 
 @pytest.mark.parametrize(
+    ("conversation", "asked"),
+    [
+        ({"agent": "clerk"}, {}),
+        ({"agent": "clerk", "keep_turns": 3, "summarise_after": 9}, {"keep_turns": 3, "summarise_after": 9}),
+        ({"keep_turns": 3}, None),
+        (None, None),
+    ],
+)
+def test_where_an_agent_summarises_a_turn_says_by_which_bounds(conversation, asked):
+    at = ("r1", "t", "t/n#1")
+    made = turns(plan(context_profiles=PROFILES, conversation=conversation), "chat", at, "hi", "x")
+    assert made.get("summarise") == asked
+    profile = [{"id": "chat", "max_tokens": 70, "sources": [{"store": "session"}]}]
+    made = turns(plan(context_profiles=profile, conversation=conversation), "chat", at, "hi", "x")
+    assert made.get("summarise") == (asked if asked is None else asked | {"max_tokens": 70})
+
+
+@pytest.mark.parametrize(
     ("edges", "node", "done"),
     [
         (["sa", "ax"], "a", True),

@@ -28,7 +28,7 @@ async def test_a_declared_agent_runs_alone(project, engine):
     made._models = ScriptedModel("written")
     alone = plan_for(made.plan, "writer")
     assert [node.id for node in alone.graph.nodes] == ["start", "work", "done"]
-    assert (alone.workflow, alone.nodes["work"].timeout_ms) == ("writer", 7_000)
+    assert (alone.workflow, alone.project, alone.nodes["work"].timeout_ms) == ("writer", "project", 7_000)
     assert alone.digest == plan_digest(alone) != made.plan.digest
     assert plan_for(made.plan, "either").nodes["work"].agent == "either"
     task = task_of({"id": "t1", "agent": "writer", "payload": "a poem"})

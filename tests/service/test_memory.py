@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from clew.core.envelopes import task_of
 from clew.core.errors import Failure
 from clew.gate.effect import Effect
 from clew.manifest.compiled import Plan
+from clew.service import tasks
 from clew.service.memory import Memories
 from clew.service.runs import RunRequest
 from clew.testing import ScriptedModel
@@ -139,6 +141,16 @@ async def test_an_agent_searches_memory_itself(one):
     found, wrong = (request.messages[-1].parts[0].response for request in model.seen[1:])
     assert found["documents"][0]["id"] == "note-0"
     assert wrong["error"]["code"] == "invalid_request"
+
+
+async def test_an_agent_that_works_by_itself_has_its_projects_memory(one):
+    await one(handler="handlers:keep").run(["The pump in hall 3 leaks"])
+    asking = one(kind="agent", agent="writer", tools=["search_context"])
+    model = asking._models = ScriptedModel(ScriptedModel.call("search_context", query="pump"), "Hall 3.")
+    task = task_of({"id": "t1", "agent": "writer", "payload": "where?"})
+    await tasks.perform(asking.workspace, asking.plan, asking.directory, task)
+    found = model.seen[1].messages[-1].parts[0].response
+    assert found["documents"][0]["id"] == "note-0"
 
 
 async def test_credentials_that_stand_in_documents_reach_no_record_and_no_model(project, engine, tmp_path, monkeypatch):

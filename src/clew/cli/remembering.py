@@ -1,5 +1,6 @@
 """Scopes of memory on the command line."""
 
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from clew.cli.inputs import MAX_INPUT
 from clew.cli.session import Session
 from clew.core.errors import UsageError
 from clew.service.context import Scoped, opened
@@ -43,6 +45,23 @@ def project_of(where: dict[str, Any]) -> Path | None:
     if where["project"] is None and any(Path(name).is_file() for name in _MANIFESTS):
         return Path()
     return where["project"]
+
+
+def said(text: str | None) -> str:
+    """The text, or stdin. Raises UsageError."""
+    if text is not None:
+        return text
+    if sys.stdin.isatty():
+        raise UsageError("--text is missing", hint="give it, or the text on stdin")
+    try:
+        read = sys.stdin.read(MAX_INPUT + 1)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"stdin is no UTF-8 text: {error.reason} at byte {error.start}") from None
+    if len(read) > MAX_INPUT:
+        raise UsageError(
+            f"stdin has more than {MAX_INPUT:,} characters", hint="clew context import cuts files into pieces"
+        )
+    return read
 
 
 _MANIFESTS = ("clew.yaml", "clew.yml", "clew.json", "workflow.yaml", "workflow.yml", "workflow.json")

@@ -394,61 +394,6 @@ class BundleDoc(msgspec.Struct, frozen=True, kw_only=True):
     redacted: bool
 
 
-class FitnessLine(msgspec.Struct, frozen=True, kw_only=True):
-    """How one agent did with one model. ``ms``, ``cost`` and ``tokens`` are means of the executions that count."""
-
-    workflow: str
-    agent: str
-    model: str
-    """The logical model that was asked last."""
-    deployment: str
-    """What answered: ``provider/name``."""
-    ok: int
-    """Executions of a node that ended well."""
-    failed: int
-    ms: int
-    cost: str
-    unpriced: int
-    """Model calls whose price is not known; they are not in ``cost``."""
-    tokens: int
-    used: int
-
-
-class FitnessList(msgspec.Struct, frozen=True, kw_only=True):
-    """By workflow, agent and model."""
-
-    agents: list[FitnessLine]
-
-
-class MilestoneLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One milestone of a run."""
-
-    run: str
-    id: str
-    goal: str
-    title: str
-    done_when: str
-    state: str
-    """``planned | started | done | dropped``."""
-    late: bool
-    """It was done after it was due, or it is due and neither done nor dropped."""
-    due: int | None
-    planned: int
-    started: int | None
-    ended: int | None
-    """When it was done or dropped."""
-    note: str
-    node: str
-    agent: str
-
-
-class MilestoneList(msgspec.Struct, frozen=True, kw_only=True):
-    """In the order in which they were planned."""
-
-    run: str
-    milestones: list[MilestoneLine]
-
-
 class CheckLine(msgspec.Struct, frozen=True, kw_only=True):
     """One check of the doctor. ``verdict``: ``ok | degraded | failed``."""
 

@@ -1,21 +1,20 @@
 """Metadata of rows, by field, so that a filter becomes a mask without a look at a document."""
 
-import json
 import operator
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from math import inf
 from pathlib import Path
 from threading import Lock
-from typing import Annotated, Any, Self, cast
+from typing import Any, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from clew.context.column import Column, Saved, as_float, flat, nearest_float
 from clew.context.damage import Damaged
-from clew.context.filters import LONGEST_PATH, And, AnyOf, Filter, Not, Or, Range, canonical
+from clew.context.filters import And, AnyOf, Filter, Not, Or, Range, canonical
 from clew.context.sparse import arrays
 
 Mask = NDArray[np.bool_]
@@ -23,95 +22,6 @@ _KIND = "clew columns 1"
 _DTYPES = {"word_rows": "<i4", "words": "<i4", "number_rows": "<i4", "numbers": "<f8", "texts": "u1"}
 _KEPT_BYTES = 1 << 24
 """Masks of conditions that are remembered, together."""
-
-
-def flat(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float | bool]]:
-    """Dotted path and value of everything in it; a list gives its elements one by one, null gives nothing."""
-    stack: list[tuple[str, Any]] = [("", metadata)]
-    while stack:
-        name, value = stack.pop()
-        if isinstance(value, str | int | float):
-            yield name, value
-        elif isinstance(value, dict):
-            for key, inner in cast("dict[Any, Any]", value).items():
-                path = f"{name}.{key}" if name else str(key)
-                if len(path) <= LONGEST_PATH:
-                    stack.append((path, inner))
-        elif isinstance(value, list | tuple):
-            stack.extend((name, inner) for inner in cast("Sequence[Any]", value))
-
-
-class _Column:
-    """One field: its values in the order of their rows. Texts, true and false are numbered; integers that no float is are apart."""
-
-    __slots__ = ("_names", "_texts", "_written", "large", "number_rows", "numbers", "single", "word_rows", "words")
-
-    def __init__(self) -> None:
-        self.word_rows, self.words = array("i"), array("i")
-        self.number_rows, self.numbers = array("i"), array("d")
-        self.large: list[tuple[int, int]] = []
-        self.single = True
-        """No row has two values in one of the lists."""
-        self._names: list[str | bool] = []
-        self._texts: dict[str | bool, int] = {}
-        self._written = b""
-        """JSON of the names as read from a file, until they are needed."""
-
-    @classmethod
-    def read(cls, lists: Sequence[NDArray[Any]], written: bytes, saved: "_Saved") -> Self:
-        column = cls()
-        for mine, read in zip((column.word_rows, column.words, column.number_rows, column.numbers), lists, strict=True):
-            mine.frombytes(read.tobytes())
-        column.large = [(row, int(n, 16)) for row, n in saved.large]
-        column.single, column._written = saved.single, written
-        return column
-
-    @property
-    def names(self) -> list[str | bool]:
-        if self._written:
-            self._names = json.loads(self._written)
-            self._texts = {name: i for i, name in enumerate(self._names)}
-            self._written = b""
-        return self._names
-
-    @property
-    def texts(self) -> dict[str | bool, int]:
-        """Name -> number."""
-        _ = self.names
-        return self._texts
-
-    def encoded(self) -> bytes:
-        return self._written or json.dumps(self._names, separators=(",", ":")).encode()
-
-    def add(self, row: int, value: str | float) -> None:
-        if isinstance(value, str | bool):
-            rows, names = self.word_rows, self.names
-            number = self._texts.setdefault(value, len(names))
-            if number == len(names):
-                names.append(value)
-            self.words.append(number)
-        elif (exact := _exact(value)) is not None:
-            rows = self.number_rows
-            self.numbers.append(exact)
-        else:
-            self.large.append((row, int(value)))
-            return
-        self.single = self.single and not (rows and rows[-1] == row)
-        rows.append(row)
-
-    def sizes(self) -> tuple[int, int, int]:
-        return len(self.words), len(self.numbers), len(self.large)
-
-
-class _Saved(msgspec.Struct, array_like=True, frozen=True):
-    """A column in a file: how many values and bytes of texts are its own in the arrays, and its large integers in base 16."""
-
-    path: str
-    words: Annotated[int, msgspec.Meta(ge=0)]
-    numbers: Annotated[int, msgspec.Meta(ge=0)]
-    texts: Annotated[int, msgspec.Meta(ge=0)]
-    single: bool
-    large: list[tuple[int, str]]
 
 
 class _Known:
@@ -132,7 +42,7 @@ class Columns:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, Column] = {}
         self._known: dict[str, _Known] = {}
         self._rows = 0
 
@@ -152,7 +62,7 @@ class Columns:
                 for path, value in flat(one):
                     column = columns.get(path)
                     if column is None:
-                        column = columns[path] = _Column()
+                        column = columns[path] = Column()
                     column.add(row, value)
 
     def mask(self, filter: Filter, rows_total: int) -> Mask:  # noqa: A002 - the word of the contract
@@ -195,7 +105,7 @@ class Columns:
             columns = list(self._columns.values())
             texts = [column.encoded() for column in columns]
             saved = [
-                _Saved(path, *c.sizes()[:2], len(text), c.single, [(row, hex(n)) for row, n in c.large])
+                Saved(path, *c.sizes()[:2], len(text), c.single, [(row, hex(n)) for row, n in c.large])
                 for (path, c), text in zip(self._columns.items(), texts, strict=True)
             ]
             found: dict[str, NDArray[Any]] = {
@@ -212,7 +122,7 @@ class Columns:
         self = cls()
         try:
             self._rows = msgspec.convert(facts.get("rows"), int)
-            saved = msgspec.convert(facts.get("columns"), list[_Saved])
+            saved = msgspec.convert(facts.get("columns"), list[Saved])
             words, numbers, texts = (
                 ([0, *accumulate(sizes)] for sizes in zip(*map(_sizes, saved), strict=True)) if saved else _NO
             )
@@ -226,7 +136,7 @@ class Columns:
                     found["number_rows"][there],
                     found["numbers"][there],
                 ]
-                self._columns[one.path] = _Column.read(lists, found["texts"][texts[i] : texts[i + 1]].tobytes(), one)
+                self._columns[one.path] = Column.read(lists, found["texts"][texts[i] : texts[i + 1]].tobytes(), one)
         except (ValueError, msgspec.MsgspecError) as error:
             raise Damaged(f"{folder}: {error}") from error
         for name in ("word_rows", "number_rows"):
@@ -240,7 +150,7 @@ _LISTS = ("word_rows", "words", "number_rows", "numbers")
 _NO: tuple[list[int], list[int], list[int]] = [0], [0], [0]
 
 
-def _sizes(saved: _Saved) -> tuple[int, int, int]:
+def _sizes(saved: Saved) -> tuple[int, int, int]:
     return saved.words, saved.numbers, saved.texts
 
 
@@ -248,20 +158,7 @@ def _joined(lists: "Iterable[array[Any]]", dtype: str) -> NDArray[Any]:
     return np.frombuffer(b"".join(lists), dtype=dtype)
 
 
-def _exact(value: float) -> float | None:
-    """The same number as a float; None where there is none."""
-    near = _near(value)
-    return near if near == value or near != near else None
-
-
-def _near(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return inf if value > 0 else -inf
-
-
-def _extend(known: _Known, column: _Column, leaf: AnyOf | Range) -> None:
+def _extend(known: _Known, column: Column, leaf: AnyOf | Range) -> None:
     """Look at the values that came since."""
     words, numbers, large = known.seen
     if words < len(column.words):
@@ -279,7 +176,7 @@ def _extend(known: _Known, column: _Column, leaf: AnyOf | Range) -> None:
     known.seen = column.sizes()
 
 
-def _mark(mask: Mask, rows: NDArray[np.int32], hits: Mask, column: _Column) -> None:
+def _mark(mask: Mask, rows: NDArray[np.int32], hits: Mask, column: Column) -> None:
     first, last = int(rows[0]), int(rows[-1]) + 1
     if column.single and last - first == len(rows):  # every row has one
         mask[first:last] |= hits
@@ -287,7 +184,7 @@ def _mark(mask: Mask, rows: NDArray[np.int32], hits: Mask, column: _Column) -> N
         mask[rows[hits]] = True
 
 
-def _words(leaf: AnyOf | Range, column: _Column, codes: NDArray[np.int32]) -> Mask:
+def _words(leaf: AnyOf | Range, column: Column, codes: NDArray[np.int32]) -> Mask:
     names = column.names
     table = np.zeros(len(names), dtype=np.bool_)
     if isinstance(leaf, AnyOf):
@@ -305,7 +202,7 @@ def _words(leaf: AnyOf | Range, column: _Column, codes: NDArray[np.int32]) -> Ma
 def _numbers(leaf: AnyOf | Range, values: NDArray[np.float64]) -> Mask:
     if isinstance(leaf, AnyOf):
         exact = [
-            _exact(value) for value in leaf.values if isinstance(value, int | float) and not isinstance(value, bool)
+            as_float(value) for value in leaf.values if isinstance(value, int | float) and not isinstance(value, bool)
         ]
         wanted = [value for value in exact if value is not None]
         return values == wanted[0] if len(wanted) == 1 else np.isin(values, np.array(wanted, dtype=np.float64))
@@ -313,7 +210,7 @@ def _numbers(leaf: AnyOf | Range, values: NDArray[np.float64]) -> Mask:
     for bound, compare in _bounds(leaf):
         if isinstance(bound, str):
             return np.zeros(len(values), dtype=np.bool_)
-        near = _near(bound)
+        near = nearest_float(bound)
         if near != bound:  # no float lies between it and the bound
             compare = (
                 (operator.ge if near > bound else operator.gt)

@@ -1,20 +1,19 @@
 """Conversation memory: the last turns word for word, what was decided for good, the rest in a summary (requirement C8).
 
-A pure function of the turns, within a room of tokens where one is given. Summaries are extractive unless one is given: sentences
-near the centroid of what they stand for, without repeating each other (D. Radev et al., "Centroid-based summarization of multiple
-documents", 2004; J. Carbonell and J. Goldstein, "The use of MMR", 1998).
+A pure function of the turns, within a room of tokens where one is given. Summaries are the most central sentences unless one is
+given, such as a model wrote.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import log, sqrt
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from clew.context import tokens
+from clew.context.condense import LONGEST, central, sentences
 from clew.context.window import CUT, LEAST_CUT
+from clew.core.errors import Failure
 
 KEEP = 10
 AFTER = 20
@@ -22,7 +21,6 @@ SUMMARY_TOKENS = 400
 
 S = TypeVar("S", "Turn", "Decision")
 
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _DECIDED = re.compile(
     r"\b(?:decid(?:e|ed|ing)|decision|agreed|settled on|approved|ruled out|chose|chosen"
     r"|(?:we|i|you)(?:'ll| will|'re going to| are going to| shall) (?:use|go with|keep|drop|not|take|live with|stay with|stick to)"
@@ -46,22 +44,21 @@ _WORKING = frozenset(["assistant", "tool", "system"])
 _SHORT = 60
 """Characters of an answer that is told with its question."""
 _QUESTION = re.compile(r"\?\s*$")
-_WORD = re.compile(r"\w{3,}|\d+")
 _CONDENSED = 5
 """How many times shorter a summary is at least than what it stands for."""
-_LONGEST = 600
-"""Characters of a sentence that stands in a summary."""
-_SHORTEST = 6
-"""Tokens that no sentence has less than."""
-_MOST = 500
-"""Sentences that are chosen from, the most central ones: each is compared with each that is chosen."""
-_SAME = 0.95
-"""Likeness of two sentences that say the same."""
 _HEADINGS = 48
 """Tokens of the words around what is remembered, more than they have."""
 _FOLDED = 20_000
 """Tokens of decisions that stay when turns are folded."""
+_LEAST = 64
+"""Tokens that the turns which no summary stands for yet are condensed to at least."""
+_ASKED_TURNS = 60
+_ASKED_TOKENS = 8_000
+"""What a model is asked to summarise at once: of more turns it is shown what was made of the older ones, of longer ones a part."""
 _ROLE = re.compile(r"[\w-]{1,32}")
+_BEGINS = re.compile(r"^(?:\s*(?:[-*•>#|=~+`]+\s+|\[))+")
+_SAYS = re.compile(r"\w")
+_SPEAKER = re.compile(r"^(user|assistant|system|tool|human|developer)\s*:", re.IGNORECASE)
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,18 +85,23 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands for the turns up to ``upto``: words that a model found, or what ``fold`` made. ``tokens``: of those turns."""
+    """What stands for the turns up to ``upto``: words of agent ``by``, or what ``fold`` made. ``tokens``: of those turns."""
 
     text: str
     upto: int
     decisions: tuple[Decision, ...] = ()
     trimmed: int = 0
     tokens: int = 0
+    by: str = ""
+
+
+_NOTHING = Summary(text="", upto=-1)
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept. ``trimmed``: turns of ended tasks that only the first and the last words of their task stand for;
-    ``forgotten``: older decisions for which there was no room; tokens are estimates."""
+    ``forgotten``: older decisions for which there was no room; ``summarised``: turns that a summary by agent ``by``, or one that
+    was made before, stands for; tokens are estimates."""
 
     turns: tuple[Turn, ...]
     summary: str = ""
@@ -108,6 +110,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     trimmed: int = 0
     tokens: int = 0
     tokens_before: int = 0
+    summarised: int = 0
+    by: str = ""
 
     def text(self) -> str:
         """As an agent is shown it: what begins a line is ours, lines of what was said are indented after the first."""
@@ -134,25 +138,30 @@ def remember(
 ) -> Memory:
     """``turns`` in order. Up to ``after`` of them stay as they are; of more, all but the last ``keep`` are condensed.
 
+    Some may be among those that ``given`` stands for: they are shown as they are where there is room, and nothing else.
     ``most``: tokens of all of it, whatever it takes: half of them for turns, newest first, then decisions, then the summary.
     """
-    before = sum(map(_size, turns)) + (given.tokens if given is not None else 0)
-    count = len(turns) + (given.upto if given is not None else 0)
-    if given is None and count <= after and (most is None or before <= most):
-        return Memory(turns=tuple(turns), tokens=before, tokens_before=before)
+    given = given or _NOTHING
+    new = [turn for turn in turns if turn.n > given.upto]
+    before = sum(map(_size, new)) + given.tokens
+    count = len(new) + max(0, given.upto)
+    size = sum(map(_size, turns))
+    if count <= after and len(turns) == count and (most is None or size <= most):
+        return Memory(turns=tuple(turns), tokens=size, tokens_before=before)
     first = len(turns) - min(keep if count > after else len(turns), len(turns))
     recent, whole = (list(turns[first:]), len(turns) - first) if most is None else _newest(turns[first:], most // 2)
-    old = turns[: len(turns) - whole]
-    made = list(_decisions(old, given.decisions if given is not None else ()))
+    hidden = turns[: len(turns) - whole]
+    old = [turn for turn in hidden if turn.n > given.upto]
+    made = list(_decisions(hidden, given))
     left = None if most is None else max(0, most - sum(map(_size, recent)) - _HEADINGS)
     decisions = made if left is None else _newest(made, left * 2 // 3)[0]
     if left is not None:
         room = min(room, left - sum(map(_size, decisions)))
     kept = _untrimmed(old, turns)
     memory = Memory(
-        turns=tuple(recent), summary=_summary(kept, given, {one.text for one in made}, room), decisions=tuple(decisions),
-        forgotten=len(made) - len(decisions), trimmed=len(old) - len(kept) + (given.trimmed if given is not None else 0),
-        tokens_before=before,
+        turns=tuple(recent), summary=_summary(kept, given.text, {one.text for one in made}, room),
+        decisions=tuple(decisions), forgotten=len(made) - len(decisions), trimmed=len(old) - len(kept) + given.trimmed,
+        tokens_before=before, summarised=max(0, given.upto), by=given.by,
     )  # fmt: skip
     return msgspec.structs.replace(memory, tokens=tokens.count(memory.text()))
 
@@ -164,6 +173,48 @@ def fold(turns: Sequence[Turn], given: Summary | None = None) -> Summary:
         text=memory.summary, upto=turns[-1].n, decisions=tuple(_newest(memory.decisions, _FOLDED)[0]),
         trimmed=memory.trimmed, tokens=memory.tokens_before,
     )  # fmt: skip
+
+
+def due(turns: Sequence[Turn], fresh: int, *, keep: int, after: int, most: int) -> int:
+    """How many of ``turns``, which no summary stands for, one is to be asked for now; 0: not yet.
+
+    ``fresh``: how many of them, the last ones, nobody was asked about. As in ``remember``: where they are more than ``after``, or
+    have more than ``most`` tokens, one is made of all but the last ``keep``, as far as those fit in half of ``most``.
+    """
+    if fresh <= max(after, keep) and sum(map(_size, turns[len(turns) - fresh :])) <= most:
+        return 0
+    return len(turns) - _newest(turns[max(0, len(turns) - keep) :], most // 2)[1]
+
+
+def material(turns: Sequence[Turn], count: int, given: Summary | None) -> dict[str, Any]:
+    """What a model is shown that is to write the summary of the first ``count`` of ``turns`` and of what ``given`` stands for."""
+    given, old = given or _NOTHING, turns[:count]
+    decided = [one for one in _decisions(old, given) if one.n > given.upto]
+    new = [turn for turn in old if turn.n > given.upto]
+    if len(new) > _ASKED_TURNS:
+        given = fold(old[:-_ASKED_TURNS], given)
+        new = new[-_ASKED_TURNS:]
+    kept = [turn for turn in _untrimmed(new, turns) if turn.text.strip()]
+    share = _share([tokens.count(turn.text) for turn in kept], _ASKED_TOKENS)
+    return {
+        "summary": given.text.splitlines(),
+        "decided": [one.text for one in _newest(decided, _ASKED_TOKENS // 4)[0]],
+        "turns": [{"turn": turn.n, "role": _role(turn.role), "text": _condensed(turn, share)} for turn in kept],
+    }
+
+
+def worded(points: Sequence[str]) -> str:
+    """The text of a summary that a model made: a line each, of which none looks like a line of ours.
+
+    Raises Failure(bad_answer) where nothing is said, or too much.
+    """
+    lines = [_SPEAKER.sub(r"\1 said:", _BEGINS.sub("", _line(point))) for point in points]
+    text = "\n".join(dict.fromkeys(line for line in lines if _SAYS.search(line)))
+    size, most = tokens.count(text), 2 * SUMMARY_TOKENS
+    if not text or size > most:
+        why = f"the summary has {size:,} tokens, expected {most} at most" if text else "the summary says nothing"
+        raise Failure(why, code="bad_answer")
+    return text
 
 
 def _role(role: str) -> str:
@@ -206,29 +257,50 @@ def _untrimmed(old: Sequence[Turn], turns: Sequence[Turn]) -> list[Turn]:
     return [turn for turn in old if turn.task not in ends or not begun[turn.task] < turn.n < ends[turn.task]]
 
 
-def _summary(kept: Sequence[Turn], given: Summary | None, decided: set[str], room: int) -> str:
-    told = given.text if given is not None else ""
-    if told and tokens.count(told) + 2 * told.count("\n") + 2 > room // 2:
-        lines = [Turn(n=0, role="", text=line) for line in told.splitlines()]
-        told = _extract(lines, set(), room // 2)
-    covered = given.upto if given is not None else -1
-    later = [turn for turn in kept if turn.n > covered]
-    room -= tokens.count(told) + 2 * told.count("\n") + 2 if told else 0
-    condensed = _extract(later, decided, min(room, sum(tokens.count(turn.text) for turn in kept) // _CONDENSED))
+def _share(sizes: Sequence[int], room: int) -> int:
+    """The most that each may have, so that all have room: what short ones leave is for long ones."""
+    for place, size in enumerate(sorted(sizes)):
+        if size * (len(sizes) - place) > room:
+            return room // (len(sizes) - place)
+        room -= size
+    return room
+
+
+def _condensed(turn: Turn, most: int) -> str:
+    """Of a long turn, what stands best for all of it."""
+    if tokens.count(turn.text) <= most:
+        return turn.text
+    bare = msgspec.structs.replace(turn, role="", decision=False)
+    return _extract([bare], set(), most) or tokens.cut(turn.text, most) or turn.text[:most]
+
+
+def _summary(kept: Sequence[Turn], told: str, decided: set[str], room: int) -> str:
+    """``told``, and what is condensed of ``kept``, for which half of the room is left where it needs that."""
+    said = sum(_size(turn) + 1 for turn in kept)
+    wanted = min(said, max(_LEAST, said // _CONDENSED))
+    left = room - min(wanted, room // 2)
+    if told and _listed(told) > left:
+        told = _extract([Turn(n=0, role="", text=line) for line in told.splitlines()], set(), left)
+    room -= _listed(told) if told else 0
+    condensed = _extract(kept, decided, min(room, wanted))
     return "\n".join(part for part in (told, condensed) if part)
 
 
-def sentences(text: str) -> list[str]:
-    return [stripped for part in _SENTENCES.split(text) if (stripped := part.strip())]
+def _listed(text: str) -> int:
+    """Tokens of a summary's lines, each with what begins it."""
+    return tokens.count(text) + 2 * text.count("\n") + 2
 
 
-def _decisions(turns: Iterable[Turn], earlier: Sequence[Decision] = ()) -> Iterable[Decision]:
-    """Turns that are said to be decisions, whole; of others, answers to a question, and sentences that sound like a decision."""
-    yield from earlier
-    said = {decision.text for decision in earlier}
+def _decisions(turns: Iterable[Turn], given: Summary) -> Iterable[Decision]:
+    """Turns that are said to be decisions, whole; of others, answers to a question, and sentences that sound like a decision.
+
+    ``given`` has those that were made in the turns for which it stands.
+    """
+    yield from given.decisions
+    said = {decision.text for decision in given.decisions}
     asked = ""
     for turn in turns:
-        found = [turn.text.strip()] if turn.decision else _settling(turn, asked)
+        found = _settling(turn, asked) if turn.n > given.upto else []
         for text in found:
             if text and text not in said:
                 said.add(text)
@@ -239,6 +311,8 @@ def _decisions(turns: Iterable[Turn], earlier: Sequence[Decision] = ()) -> Itera
 
 def _settling(turn: Turn, asked: str) -> list[str]:
     """``asked``: the question that the turn before ended with."""
+    if turn.decision:
+        return [turn.text.strip()]
     told = [sentence for sentence in sentences(turn.text) if not _QUESTION.search(sentence)]
     if turn.role in _WORKING:
         return [sentence for sentence in told if _DECIDED.search(sentence)]
@@ -251,49 +325,20 @@ def _settling(turn: Turn, asked: str) -> list[str]:
 def _extract(turns: Sequence[Turn], decided: set[str], room: int) -> str:
     """The sentences that stand best for all of them, in their order, within ``room`` tokens."""
     told = [
-        (_told(turn.role, sentence), _counted(sentence))
+        (_told(turn.role, sentence), sentence)
         for turn in turns
         if not turn.decision
         for sentence in sentences(turn.text)
         if sentence not in decided
     ]
-    spread = Counter(word for _, words in told for word in words)
-    weight = {word: log(1 + len(told) / df) for word, df in spread.items()}
-    centroid = Counter[str]()
-    for _, words in told:
-        centroid.update(words)
-    centre = {word: count * weight[word] for word, count in centroid.items() if spread[word] > 1}
-    central = [_cosine(words, centre, weight) for _, words in told]
-    open_ = sorted(sorted(range(len(told)), key=lambda i: (-central[i], i))[:_MOST])
-    chosen: list[int] = []
-    repeated = [0.0] * len(told)
-    while open_ and room > _SHORTEST:
-        best = max(open_, key=lambda i: (0.7 * central[i] - 0.3 * repeated[i], -i))
-        open_.remove(best)
-        size = tokens.count(told[best][0]) + 2
-        if size > room or repeated[best] > _SAME:
-            continue
-        room -= size
-        chosen.append(best)
-        own = {word: count * weight[word] for word, count in told[best][1].items()}
-        for i in open_:
-            repeated[i] = max(repeated[i], _cosine(told[i][1], own, weight))
-    return "\n".join(told[i][0] for i in sorted(chosen))
+    return "\n".join(central(told, room))
 
 
 def _told(role: str, sentence: str) -> str:
     """A line of a summary, one whatever the sentence is."""
-    line = " ".join(sentence[:_LONGEST].split())
+    line = " ".join(sentence[:LONGEST].split())
     return f"{_role(role)}: {line}" if role else line
 
 
-def _counted(sentence: str) -> Counter[str]:
-    return Counter(_WORD.findall(sentence.casefold()))
-
-
-def _cosine(words: Counter[str], other: dict[str, float], weight: dict[str, float]) -> float:
-    dot = sum(count * weight[word] * other.get(word, 0.0) for word, count in words.items())
-    if not dot:
-        return 0.0
-    own = sqrt(sum((count * weight[word]) ** 2 for word, count in words.items()))
-    return dot / (own * sqrt(sum(value * value for value in other.values())))
+def _line(text: str) -> str:
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

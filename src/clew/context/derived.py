@@ -4,31 +4,25 @@ One thread at a time may use it; ``Collection`` sees to that.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from zlib import crc32
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from clew.context.columns import Columns
-from clew.context.damage import Damaged
 from clew.context.dense import DenseIndex
 from clew.context.embed.hashing import Hashing
-from clew.context.embed.lsa import Lsa
 from clew.context.embed.offline import Offline, offline, sampled, threshold
 from clew.context.filters import Filter
 from clew.context.fusion import ordered
 from clew.context.graph import walk
 from clew.context.graph.facts import Facts
-from clew.context.prints import Prints, check, prints
 from clew.context.rows import Rows
 from clew.context.search import Listed, Mask
 from clew.context.sparse import SparseIndex, words
-from clew.gate.ports.context import Version
+from clew.gate.ports.context import Query, Version
 
-FORMAT = 4
 GIVEN = "given"
 """The space of vectors whose embedder nobody named."""
 _CHUNK = 512
@@ -40,30 +34,16 @@ Texts = Callable[[Sequence[str]], dict[str, str]]
 """Document ids -> texts of the live ones."""
 
 
-class _Header(msgspec.Struct, frozen=True, kw_only=True):
-    format: int
-    seen: int
-    attached: int
-    last: str
-    space: str
-    learned: int
-    sample: int
-    dense: bool
-    embedder: bool
-    """Whether these two parts were saved."""
-    prints: Prints
-
-
 class Derived:
-    """``seen``: the place in the log up to which it knows everything. ``space``: the embedder whose vectors it compares.
+    """``seen``: the place in the log up to which it knows everything. ``space``: the embedder whose vectors it compares; empty:
+    the offline embedder, whatever documents come with.
 
-    Without a space the offline embedder makes the vectors, until a document comes with one of its own. ``model``: another one
-    of the same log, whose embedder this one uses.
+    ``model``: another one of the same log, whose embedder this one uses.
     """
 
     def __init__(self, space: str = "", model: "Derived | None" = None) -> None:
         self.seen, self.attached, self.floor, self.last = 0, 0, 0, ""
-        self.space = space = space or (model.space if model is not None else "")
+        self.space = space
         self.rows, self.terms, self.columns, self.facts = Rows(), SparseIndex(), Columns(), Facts()
         self.vectors: DenseIndex | None = None
         self.embedder: Offline | None = None if space else Hashing(words)
@@ -73,8 +53,6 @@ class Derived:
             self.embedder, self.learned, self.sample = model.embedder, model.learned, model.sample
         self._looked = 0, 0, 0
         """What is live at this place and attachment would be learned from these."""
-        self.unlike = 0
-        """Vectors that cannot be compared: of another embedder, or of another length."""
 
     # -- growing -----------------------------------------------------------------------------------------------
 
@@ -83,7 +61,6 @@ class Derived:
         if not versions:
             return
         self.facts.apply(versions)
-        self.look_for_vectors(versions)
         last_of = {version.id: version.n for version in versions}
         newest = {version.id: version for version in versions if version.n == last_of[version.id]}  # in order of place
         self._kill(newest)
@@ -96,21 +73,20 @@ class Derived:
     def attach(self, places: Sequence[int], versions: Callable[[Sequence[str]], dict[str, Version]], upto: int) -> None:
         """Vectors were made later for versions at these places: each that is live gets a new row. ``upto``: as ``attached``."""
         rows = np.flatnonzero(np.isin(self.rows.places, np.array(places, dtype=np.int64)) & self.rows.live)
+        if self.space:
+            self._attach(rows, versions)
+        else:
+            self.rows.set_unlike(rows)
+        self.attached = upto
+
+    def _attach(self, rows: NDArray[np.int64], versions: Callable[[Sequence[str]], dict[str, Version]]) -> None:
         names = self.rows.named(rows.tolist())
         found = versions(names)
         places_of = zip(names, self.rows.places[rows].tolist(), strict=True)
         fresh = [one for name, n in places_of if (one := found.get(name)) is not None and one.n == n]
         if fresh:
-            self.look_for_vectors(fresh)
             self._kill([version.id for version in fresh])
             self._add(fresh)
-        self.attached = upto
-
-    def look_for_vectors(self, versions: Sequence[Version]) -> None:
-        """The first one says which embedder's vectors are compared, where that is not known."""
-        given = next((version for version in versions if version.vector), None)
-        if given is not None and not self.space:  # from now on vectors are given
-            self.space, self.embedder, self.vectors = given.embedder or GIVEN, None, None
 
     def _kill(self, names: Iterable[str]) -> None:
         dead = [row for name in names if (row := self.rows.kill(name)) is not None]
@@ -121,14 +97,15 @@ class Derived:
         rows = np.array([self.rows.add(v.id, v.n, v.at) for v in versions], dtype=np.int64)
         self.terms.add(rows, [v.text for v in versions])
         self.columns.add(rows, [v.metadata for v in versions])
-        given = [v for v in versions if v.vector]
+        given = [i for i, v in enumerate(versions) if v.vector]
         if self.embedder is not None:
             self._index(rows, self.embedder.embed([v.text for v in versions]))
+            self.rows.set_unlike(rows[given])
             return
         alike = [i for i, v in enumerate(versions) if v.vector and (v.embedder or GIVEN) == self.space]
         dims = self.vectors.dims if self.vectors is not None else len(versions[alike[0]].vector) // 4 if alike else 0
         ours = [i for i in alike if _is_point(versions[i].vector, dims)]
-        self.unlike += len(given) - len(ours)
+        self.rows.set_unlike(np.setdiff1d(rows[given], rows[ours]))
         if ours:
             found = np.frombuffer(b"".join(versions[i].vector for i in ours), dtype="<f4").astype(np.float32)
             self._index(rows[ours], found.reshape(len(ours), dims))
@@ -193,9 +170,7 @@ class Derived:
         return Learned(embedder, vectors, upto, threshold(len(everyone)), print_)
 
     def adopt(self, learned: "Learned", texts: Texts) -> None:
-        """Use it from now on, unless vectors came meanwhile."""
-        if self.embedder is None:
-            return
+        """Use it from now on."""
         self.embedder, self.vectors = learned.embedder, learned.vectors
         self.learned, self.sample = learned.documents, learned.sample
         since: NDArray[np.int64] = learned.upto + np.flatnonzero(self.rows.live[learned.upto :])
@@ -247,13 +222,17 @@ class Derived:
         """Of the vectors; 0: there are none yet."""
         return self.vectors.dims if self.vectors is not None else 0
 
-    def embed(self, text: str) -> NDArray[np.float32] | None:
-        """A query's vector, by the offline embedder; None where vectors come from elsewhere, or it says nothing."""
-        vector = self.embedder.embed([text])[0] if self.embedder is not None else None
-        return vector if vector is not None and vector.any() else None
-
     def embedder_name(self) -> str:
         return self.embedder.name if self.embedder is not None else self.space
+
+    def unused(self, query: Query) -> dict[str, str]:
+        """For who asks: vectors that there are, and that are not compared."""
+        name, told = self.embedder_name(), dict[str, str]()
+        if self.rows.unlike:
+            told["not_compared"] = f"vectors that came with documents ({self.rows.unlike}): they are not by {name}"
+        if query.vector and self.embedder is not None:
+            told["query_vector"] = f"not used: {name} makes the vectors here, of texts"
+        return told
 
     def missing(self) -> list[str]:
         """Live documents without a vector that can be compared."""
@@ -262,66 +241,11 @@ class Derived:
             without[self.vectors.rows()] = False
         return self.rows.named(np.flatnonzero(without).tolist())
 
-    # -- files -------------------------------------------------------------------------------------------------
-
-    def save(self, folder: Path, previous: Path | None = None) -> None:
-        """Into a new folder, that nobody reads before it is whole. ``previous``: what was saved before."""
-        folder.mkdir(parents=True)
-        self.rows.save(folder / "rows")
-        self.terms.save(folder / "sparse")
-        self.columns.save(folder / "columns")
-        self.facts.save(folder / "graph")
-        if self.vectors is not None:
-            self.vectors.save(folder / "dense", previous / "dense" if previous is not None else None)
-        if isinstance(self.embedder, Lsa):
-            self.embedder.save(folder / "embedder")
-        header = _Header(
-            format=FORMAT, seen=self.seen, attached=self.attached, last=self.last, space=self.space, learned=self.learned,
-            sample=self.sample, dense=self.vectors is not None, embedder=isinstance(self.embedder, Lsa), prints=prints(folder),
-        )  # fmt: skip
-        (folder / "header.json").write_bytes(msgspec.json.encode(header))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Raises Damaged."""
-        try:
-            header = msgspec.json.decode((folder / "header.json").read_bytes(), type=_Header)
-        except (OSError, msgspec.DecodeError) as error:
-            raise Damaged(f"{folder}: {error}") from error
-        if header.format != FORMAT:
-            raise Damaged(f"{folder}: format {header.format}")
-        check(folder, header.prints)
-        self = cls(header.space)
-        self.seen, self.attached, self.last = header.seen, header.attached, header.last
-        self.learned, self.sample = header.learned, header.sample
-        self.rows = Rows.load(folder / "rows")
-        self.terms = SparseIndex.load(folder / "sparse")
-        self.columns = Columns.load(folder / "columns")
-        self.facts = Facts.load(folder / "graph")
-        if header.dense:
-            self.vectors = DenseIndex.load(folder / "dense")
-        if header.embedder:
-            self.embedder = Lsa.load(folder / "embedder", words)
-        self._agree(folder)
-        return self
-
-    def _agree(self, folder: Path) -> None:
-        """Raises Damaged where the parts are not of one and the same state."""
-        rows, known = len(self.rows), self.vectors.rows() if self.vectors is not None else _NOTHING[0]
-        if self.vectors is not None and self.embedder is not None and self.vectors.dims != self.embedder.dims:
-            raise Damaged(f"{folder}: vectors and embedder do not agree")
-        if self.columns.rows != rows or self.terms.stats()["rows"] > len(self.rows.by_id):
-            raise Damaged(f"{folder}: rows, words and metadata do not agree")
-        if max(known.max(initial=-1), -1) >= rows or (self.embedder is not None and self.dims and len(self.missing())):
-            raise Damaged(f"{folder}: rows and vectors do not agree")
-        if rows and int(self.rows.places.max()) > self.seen:
-            raise Damaged(f"{folder}: rows are of later places than {self.seen}")
-
     def stats(self) -> dict[str, Any]:
         parts = {"sparse": self.terms.stats(), "graph": self.facts.stats()}
         if self.vectors is not None:
             parts["dense"] = self.vectors.stats()
-        return {"rows": len(self.rows), "embedder": self.embedder_name(), "unlike": self.unlike, **parts}
+        return {"rows": len(self.rows), "embedder": self.embedder_name(), "unlike": self.rows.unlike, **parts}
 
 
 class Learned(NamedTuple):

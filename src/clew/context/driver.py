@@ -1,5 +1,5 @@
-"""The driver of ``context`` effects: ``search``, ``put``, ``remove``, ``assemble``. What it gives is recorded, texts included: a
-replay sees what was seen then, though memory has moved on.
+"""The driver of ``context`` effects: ``search``, ``put``, ``merge``, ``remove``, ``assemble``, ``summarise``. What it gives
+is recorded, texts included: a replay sees what was seen then, though memory has moved on.
 
 Where a provider's model makes the vectors, they come with the effect (``handed``); without them documents are kept for now, and
 found, by their words alone. So does what an agent read in a document; without that, its relations are those that rules find.
@@ -14,12 +14,13 @@ import msgspec
 
 from clew.context import filters
 from clew.context.collection import Collection
-from clew.context.conversation import AFTER, KEEP, Memory, remember
+from clew.context.conversation import AFTER, KEEP, Memory
 from clew.context.graph.reading import stated, stays, told
+from clew.context.merge import effect as merging
 from clew.context.scopes import Kind, Scope
 from clew.context.search import check
 from clew.context.store import ContextStore
-from clew.context.turns import OURS, TURN, fold_turns, said
+from clew.context.turns import OURS, TURN, Bounds, Summarised, added, measured, recall, summarise
 from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
 from clew.core.codec import plain
 from clew.core.errors import Conflict, Failure, JournalError, NotFound, UsageError
@@ -59,6 +60,8 @@ class Written(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     scope: Kind = "project"
     documents: tuple[Given, ...]
+    summarise: Bounds | None = None
+    """An agent summarises the conversation to which turns are added: the result says what it is to be asked, if anything."""
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,7 +101,7 @@ class ContextDriver:
         self._project, self._store, self._noticed = project, store, noticed
 
     async def perform(self, effect: Effect) -> Any:
-        """Raises Failure: ``invalid_request``, ``version_conflict``, ``no_session``, ``context_unavailable``."""
+        """Raises Failure: ``invalid_request``, ``not_found``, ``version_conflict``, ``no_session``, ``context_unavailable``."""
         kind = _REQUESTS.get(effect.name)
         if kind is None:
             raise Failure(f"there is no context effect {effect.name!r}", code="invalid_request")
@@ -107,7 +110,7 @@ class ContextDriver:
             seat = _Seat(self._store(effect.principal.tenant), self._project, effect)
             answer = await asyncio.to_thread(seat.perform, request)
         except (msgspec.ValidationError, UsageError) as error:
-            code = error.code if isinstance(error, Conflict) else "invalid_request"
+            code = error.code if isinstance(error, Conflict | NotFound) else "invalid_request"
             raise Failure(f"context {effect.name}: {error}", code=code) from error
         except JournalError as error:
             raise Failure(f"context {effect.name}: {error.message}", code=UNAVAILABLE, hint=error.hint) from error
@@ -130,9 +133,16 @@ class _Seat:
         if isinstance(request, Wanted):
             return self._search(request)
         if isinstance(request, Written):
-            return self._write(request.scope, self._documents(request.documents)) | told([*self._read.values()])
+            documents = self._documents(request.documents)
+            return self._write(request.scope, documents, request.summarise) | told([*self._read.values()])
         if isinstance(request, Removed):
             return self._write(request.scope, [Remove(id=one) for one in request.ids])
+        if isinstance(request, Summarised):
+            with self._using("session", create=True) as collection:
+                return summarise(collection, request, self._origin)
+        if isinstance(request, merging.Merging):
+            with self._using(request.scope, create=True) as collection:
+                return merging.perform(collection, request, self._origin)
         return self._assemble(request)
 
     def _using(self, kind: Kind, *, create: bool = False) -> AbstractContextManager[Collection]:
@@ -186,18 +196,19 @@ class _Seat:
         found.sort(key=lambda one: (-one[1].fused_score, one[0], one[1].doc_id))
         return {"hits": _shown(found[: wanted.config.k]), "explain": explain}
 
-    def _write(self, kind: Kind, changes: Sequence[Change]) -> dict[str, Any]:
+    def _write(self, kind: Kind, changes: Sequence[Change], bounds: Bounds | None = None) -> dict[str, Any]:
         signed = [msgspec.structs.replace(change, origin=self._origin) for change in changes]
         names = [change.id for change in changes]
         with self._using(kind, create=True) as collection:
             before = {name: written[-1] for name in names if (written := collection.log.history(name, self._origin))}
             if not before:  # else it was written before a crash, and is asked for again: others may have gone on since
                 collection.write([self._as_read(collection, change) for change in signed])
-                if any(isinstance(change, Put) and change.metadata.get("kind") == TURN for change in signed):
-                    fold_turns(collection, self._origin)
+            turns = any(isinstance(change, Put) and change.metadata.get("kind") == TURN for change in signed)
+            due = added(collection, self._origin, bounds) if turns else None
             live = collection.log.get_many(names) | before
         gone = {name for name, version in before.items() if version.deleted}
-        return {"versions": {name: live[name].version if name in live and name not in gone else 0 for name in names}}
+        versions = {name: live[name].version if name in live and name not in gone else 0 for name in names}
+        return {"versions": versions} | ({"due": msgspec.to_builtins(due)} if due is not None else {})
 
     def _as_read(self, collection: Collection, change: Change) -> Change:
         """With the relations that it has, where an agent that read the same text before cannot be asked now."""
@@ -226,7 +237,7 @@ class _Seat:
         if self.handed is not None and self.handed.why:
             shown[WORDS_ALONE] = self.handed.why
         if memory is not None:
-            shown["conversation"] = {"text": memory.text(), **_measured(memory)}
+            shown["conversation"] = {"text": memory.text(), **measured(memory)}
             shown["tokens"] = window.tokens + memory.tokens
         return shown
 
@@ -244,20 +255,14 @@ class _Seat:
             return []
 
     def _conversation(self, asked: Assembly) -> Memory | None:
+        bounds = Bounds(
+            keep_turns=asked.keep_turns, summarise_after=asked.summarise_after, max_tokens=asked.max_tokens
+        )  # fmt: skip
         try:
             with self._using("session") as collection:
-                turns, given = said(collection)
+                return recall(collection, bounds)
         except NotFound:
             return None
-        most = asked.max_tokens * 3 // 4  # the rest is for documents, whatever was said
-        return remember(
-            turns,
-            keep=asked.keep_turns,
-            after=asked.summarise_after,
-            given=given,
-            room=asked.max_tokens // 4,
-            most=most,
-        )
 
 
 def _latest(collection: Collection, scope: str, count: int, where: dict[str, Any]) -> list[Candidate]:
@@ -294,18 +299,6 @@ def _candidate(version: Version, scope: str, score: float = 0.0, found: dict[str
     )
 
 
-def _measured(memory: Memory) -> dict[str, Any]:
-    """How much smaller the conversation is by now, and what of it is not shown word for word."""
-    return {
-        "tokens": memory.tokens,
-        "tokens_before": memory.tokens_before,
-        "turns": len(memory.turns),
-        "decisions": len(memory.decisions),
-        "forgotten": memory.forgotten,
-        "trimmed": memory.trimmed,
-    }
-
-
 def _shown(found: Sequence[tuple[str, Hit, Version]]) -> list[dict[str, Any]]:
     hits: list[dict[str, Any]] = []
     room = _MOST_IN_ALL
@@ -328,6 +321,7 @@ def _bounded(metadata: dict[str, Any], room: int = _MOST_CHARACTERS) -> tuple[di
     return {"cut": f"metadata of {size:,} bytes"}, 0
 
 
-_REQUESTS: dict[str, type[Wanted | Written | Removed | Assembly]] = {
-    "search": Wanted, "put": Written, "remove": Removed, "assemble": Assembly,
+_REQUESTS: dict[str, type[Wanted | Written | merging.Merging | Removed | Assembly | Summarised]] = {
+    "search": Wanted, "put": Written, "merge": merging.Merging, "remove": Removed, "assemble": Assembly,
+    "summarise": Summarised,
 }  # fmt: skip

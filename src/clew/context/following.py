@@ -52,8 +52,4 @@ def built(log: Log, space: str, model: Derived | None = None) -> Derived:
 
 
 def _page(derived: Derived, log: Log, most: int) -> list[Version]:
-    page = log.since(derived.seen, most, derived.space)
-    if not derived.space and any(version.vector for version in page):
-        derived.look_for_vectors(page)
-        page = log.since(derived.seen, most, derived.space)
-    return page
+    return log.since(derived.seen, most, derived.space)

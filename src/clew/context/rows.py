@@ -15,7 +15,10 @@ _FIRST = 1024
 
 
 class Rows:
-    """Row -> document id, place in the log and time of writing; document id -> its live row."""
+    """Row -> document id, place in the log and time of writing; document id -> its live row.
+
+    ``unlike``: live rows whose document has a vector that cannot be compared, of another embedder or of another length.
+    """
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -23,6 +26,8 @@ class Rows:
         self._live = np.zeros(_FIRST, dtype=np.bool_)
         self._places = np.zeros(_FIRST, dtype=np.int64)
         self._times = np.zeros(_FIRST, dtype=np.int64)
+        self._unlike = np.zeros(_FIRST, dtype=np.bool_)
+        self.unlike = 0
 
     def __len__(self) -> int:
         """Rows, dead ones included."""
@@ -51,7 +56,8 @@ class Rows:
         """A live row for a document that has none."""
         row = len(self.ids)
         if row == len(self._live):
-            self._live, self._places, self._times = (_doubled(a) for a in (self._live, self._places, self._times))
+            arrays = (self._live, self._places, self._times, self._unlike)
+            self._live, self._places, self._times, self._unlike = map(_doubled, arrays)
         self._live[row], self._places[row], self._times[row] = True, place, at
         self.ids.append(id)
         self.by_id[id] = row
@@ -62,7 +68,13 @@ class Rows:
         row = self.by_id.pop(id, None)
         if row is not None:
             self._live[row] = False
+            self.unlike -= bool(self._unlike[row])
         return row
+
+    def set_unlike(self, rows: NDArray[np.int64]) -> None:
+        """Live ones."""
+        self.unlike += len(rows) - int(np.count_nonzero(self._unlike[rows]))
+        self._unlike[rows] = True
 
     def named(self, rows: Sequence[int]) -> list[str]:
         return [self.ids[row] for row in rows]
@@ -70,7 +82,8 @@ class Rows:
     def save(self, folder: Path) -> None:
         folder.mkdir()
         (folder / "ids.msgpack").write_bytes(msgspec.msgpack.encode(self.ids))
-        for name, array in (("live", self.live), ("places", self.places), ("times", self.times)):
+        unlike = self._unlike[: len(self.ids)]
+        for name, array in (("live", self.live), ("places", self.places), ("times", self.times), ("unlike", unlike)):
             np.save(folder / f"{name}.npy", array)
 
     @classmethod
@@ -79,13 +92,16 @@ class Rows:
         rows = cls()
         try:
             rows.ids = msgspec.msgpack.decode((folder / "ids.msgpack").read_bytes(), type=list[str])
-            live, places, times = (np.load(folder / f"{name}.npy") for name in ("live", "places", "times"))
+            live, places, times, unlike = (
+                np.load(folder / f"{name}.npy") for name in ("live", "places", "times", "unlike")
+            )
         except (OSError, ValueError, EOFError, msgspec.DecodeError) as error:
             raise Damaged(f"rows in {folder}: {error}") from error
-        for array, kind in ((live, np.bool_), (places, np.int64), (times, np.int64)):
+        for array, kind in ((live, np.bool_), (places, np.int64), (times, np.int64), (unlike, np.bool_)):
             if array.dtype != kind or array.shape != (len(rows.ids),):
                 raise Damaged(f"rows in {folder}: arrays and ids do not agree")
-        rows._live, rows._places, rows._times = live, places, times
+        rows._live, rows._places, rows._times, rows._unlike = live, places, times, unlike
+        rows.unlike = int(np.count_nonzero(unlike & live))
         alive: list[int] = np.flatnonzero(live).tolist()
         rows.by_id = dict(zip(compress(rows.ids, live.tolist()), alive, strict=True))
         if len(rows.by_id) != len(alive):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.context.fusion import Ranked, fuse
+from clew.context.weights import explained, weighed
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Found, Hit, ListName, Query, SearchConfig, Strategy
 
@@ -50,7 +51,7 @@ def check(query: Query, config: SearchConfig) -> None:
             raise UsageError(f"{name} is {value}; it is a number from {least} to {most}")
     weights = {name: getattr(config, name) for name in ("dense_weight", "sparse_weight", "graph_weight")}
     for name, weight in weights.items():
-        if not 0.0 <= weight <= 1.0:
+        if weight is not None and not 0.0 <= weight <= 1.0:
             raise UsageError(f"{name} is {weight}; it is a share from 0 to 1")
     if len(query.vector) % 4:
         raise UsageError(f"the query's vector has {len(query.vector)} bytes, which are no float32 numbers")
@@ -74,12 +75,18 @@ def planned(config: SearchConfig, *, has_text: bool, has_vector: bool) -> Plan:
 
 
 def run(
-    lists: Lists, query: Query, vector: NDArray[np.float32] | None, config: SearchConfig, mask: Mask | None
+    lists: Lists,
+    query: Query,
+    vector: NDArray[np.float32] | None,
+    config: SearchConfig,
+    mask: Mask | None,
+    learned: float = 1.0,
 ) -> Found:
-    """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every live row."""
+    """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every live row.
+    ``learned``: share of the documents that the embedder has learned from."""
     plan = planned(config, has_text=bool(query.text.strip()), has_vector=vector is not None)
     made: dict[ListName, Ranked[int]] = {}
-    weights = {name: _weight(config, name) for name in plan.lists}
+    weights = weighed(config, plan.lists, learned)
     if not any(weights.values()):  # the list that was to count has nothing to go by: the order is that of the others
         weights = dict.fromkeys(weights, 1.0)
 
@@ -98,7 +105,7 @@ def run(
         if name not in made:
             ask(name, mask)
     best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k, lists.named)
-    return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config))
+    return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config, learned))
 
 
 def _settled(
@@ -125,10 +132,6 @@ _IN_TURN: dict[Strategy, tuple[ListName, ListName]] = {
 """The second list orders only what the first one found."""
 
 
-def _weight(config: SearchConfig, name: ListName) -> float:
-    return {"dense": config.dense_weight, "sparse": config.sparse_weight}.get(name, config.graph_weight)
-
-
 def _hits(lists: Lists, best: list[tuple[int, float]], made: dict[ListName, Ranked[int]]) -> tuple[Hit, ...]:
     hits: list[Hit] = []
     for name, (one, fused) in zip(lists.named([one for one, _ in best]), best, strict=True):
@@ -141,10 +144,11 @@ def _hits(lists: Lists, best: list[tuple[int, float]], made: dict[ListName, Rank
     return tuple(hits)
 
 
-def _explained(plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig) -> dict[str, Any]:
+def _explained(plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig, learned: float) -> dict[str, Any]:
     return {
         "strategy": plan.strategy,
         "fusion": config.fusion,
+        "weights": explained(config, learned),
         "lists": {
             name: {"found": len(made[name].ids), "candidates": plan.candidates, "weight": made[name].weight}
             for name in plan.lists

@@ -1,17 +1,19 @@
-"""The turns of a session's conversation, as documents: read, and folded where there are many.
+"""The turns of a session's conversation, as documents: read, and folded or summarised where there are many.
 
 A turn is a document with ``kind: turn`` in its metadata, and ``role``, ``task``, ``done`` and ``decision`` as ``Turn`` has them.
-Of a long conversation the older turns stand in one further document, the digest; they stay where they are all the same.
+Of a long conversation the older turns stand in one further document, the digest; they stay where they are all the same. Where an
+agent summarises, the write that makes a summary due notes so in the digest: of several runs that are at work, one asks.
 """
 
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from clew.context import conversation
 from clew.context.collection import Collection
-from clew.context.conversation import Decision, Summary, Turn, fold
-from clew.core.errors import Conflict
+from clew.context.conversation import AFTER, KEEP, Decision, Memory, Summary, Turn, fold, remember, worded
+from clew.context.window import DEFAULT_TOKENS
+from clew.core.errors import Conflict, Failure
 from clew.gate.ports.context import Put, Version
 
 TURN = "turn"
@@ -23,6 +25,8 @@ DIGEST = "conversation:digest"
 """Id of the digest."""
 _MADE = "/digest"
 """How the origin of a digest ends."""
+_ASKING = "/due" + _MADE
+"""How it ends where the digest only says that somebody is asked for one."""
 MOST_TURNS = 1000
 """Turns that are read to assemble a context."""
 _FOLD_AT = 800
@@ -33,8 +37,41 @@ _FOLD_CHARACTERS = 2_000_000
 _IS_TURN: dict[str, Any] = {"op": "eq", "args": ["kind", TURN]}
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of a conversation is shown as it was said. ``max_tokens``: of a context, documents included."""
+
+    keep_turns: int = KEEP
+    summarise_after: int = AFTER
+    max_tokens: int = DEFAULT_TOKENS
+
+    @property
+    def most(self) -> int:
+        """Tokens of the conversation: the rest is for documents, whatever was said."""
+        return self.max_tokens * 3 // 4
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary that is to be asked for: of the turns up to place ``upto``, where a digest stands for those up to ``base``."""
+
+    base: int
+    upto: int
+    material: dict[str, Any]
+
+
+class Summarised(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What agent ``by`` answered to a ``Due``, or ``why`` (and ``code``) it did not."""
+
+    base: int
+    upto: int
+    by: str
+    points: tuple[str, ...] = ()
+    why: str = ""
+    code: str = ""
+
+
 class _Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Metadata of the digest. ``place`` of the last version in the log that it stands for, ``turns``: how many those are."""
+    """Metadata of the digest. ``place`` of the last version in the log that it stands for, ``turns``: how many those are;
+    ``asked``: the last place up to which an agent was asked for a summary, ``by``: the one whose words the text is."""
 
     kind: str = ""
     place: int
@@ -42,66 +79,170 @@ class _Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decisions: tuple[Decision, ...] = ()
     trimmed: int = 0
     tokens: int = 0
+    asked: int = 0
+    by: str = ""
 
 
-def said(collection: Collection) -> tuple[list[Turn], Summary | None]:
-    """The turns that are not folded, in order, and what stands for the others."""
-    names = collection.newest(MOST_TURNS, _IS_TURN)
-    found = collection.log.get_many([*names, DIGEST])
-    digest, given = _digested(found.pop(DIGEST, None))
-    place, count = (digest.place, digest.turns) if digest is not None else (0, 0)
-    later = [found[name] for name in reversed(names) if name in found and found[name].n > place]
-    return [_turn(n, version) for n, version in enumerate(later, count + 1)], given
+class _Talk(msgspec.Struct, frozen=True):
+    """``later``: turns for which the digest does not stand, oldest first; ``earlier``: the last ones for which it does."""
+
+    there: Version | None
+    digest: _Digest
+    earlier: list[Version]
+    later: list[Version]
+
+    @property
+    def given(self) -> Summary | None:
+        digest = self.digest
+        if self.there is None or not digest.turns:
+            return None
+        return Summary(
+            text=self.there.text, upto=digest.turns, decisions=digest.decisions, trimmed=digest.trimmed,
+            tokens=digest.tokens, by=digest.by,
+        )  # fmt: skip
+
+    def turns(self, upto: int | None = None) -> list[Turn]:
+        """In order, the earlier ones too; ``upto``: a place in the log."""
+        first = self.digest.turns - len(self.earlier) + 1
+        found = [_turn(n, version) for n, version in enumerate([*self.earlier, *self.later], first)]
+        return found if upto is None else found[: len(self.earlier) + sum(one.n <= upto for one in self.later)]
 
 
-def fold_turns(collection: Collection, origin: str) -> None:
-    """Of a long conversation, bring the digest up to date, once for some hundred turns, or for fewer that are long.
+def recall(collection: Collection, bounds: Bounds) -> Memory:
+    """The conversation as it is shown."""
+    talk = _read(collection, MOST_TURNS, max(bounds.keep_turns, bounds.summarise_after, 1), whole=False)
+    return remember(
+        talk.turns(), keep=bounds.keep_turns, after=bounds.summarise_after, given=talk.given, room=bounds.max_tokens // 4,
+        most=bounds.most,
+    )  # fmt: skip
 
-    ``origin``: who added to it.
+
+def measured(memory: Memory) -> dict[str, Any]:
+    """How much smaller the conversation is by now, and what of it is not shown word for word."""
+    told = {
+        "tokens": memory.tokens,
+        "tokens_before": memory.tokens_before,
+        "turns": len(memory.turns),
+        "decisions": len(memory.decisions),
+        "forgotten": memory.forgotten,
+        "trimmed": memory.trimmed,
+        "summarised": memory.summarised,
+    }
+    return told | {"by": memory.by} if memory.by else told
+
+
+def added(collection: Collection, origin: str, bounds: Bounds | None = None) -> Due | None:
+    """After turns were added by ``origin``: of a long conversation, bring the digest up to date, once for some hundred turns, or
+    for fewer that are long; and say which summary is due by ``bounds``, where an agent is to be asked."""
+    talk = _read(collection, _FOLD_AT)
+    folded = _folded(collection, talk, origin)
+    if bounds is None:
+        return None
+    return _due(collection, _read(collection, _FOLD_AT) if folded else talk, origin, bounds)
+
+
+def summarise(collection: Collection, asked: Summarised, origin: str) -> dict[str, Any]:
+    """Make an agent's words the digest's, beside what was decided; what came of it, as it is recorded.
+
+    Whatever is wrong with them, the digest is left as it is, and the turns are as they were.
     """
-    there = collection.log.get(DIGEST)
-    digest, given = _digested(there)
-    place, count = (digest.place, digest.turns) if digest is not None else (0, 0)
-    later = _after(collection, place, _FOLD_AT)
-    if len(later) == _FOLD_AT:
-        later = _after(collection, place, collection.log.count())
-    elif sum(len(one.text) for one in later) < _FOLD_CHARACTERS:
-        return
+    told: dict[str, Any] = {"by": asked.by}
+    if asked.why:
+        return told | {"why": asked.why, "code": asked.code}
+    try:
+        text = worded(asked.points)
+    except Failure as failure:
+        return told | {"why": failure.message, "code": failure.code}
+    done = collection.log.history(DIGEST, origin + _MADE)  # else it was written before a crash
+    while not done:
+        talk = _read(collection, _FOLD_AT)
+        turns = talk.turns(asked.upto)
+        if talk.digest.place != asked.base or len(turns) == len(talk.earlier):
+            return told | {"why": "the older turns were summarised otherwise meanwhile", "code": Conflict.code}
+        summary = msgspec.structs.replace(fold(turns, talk.given), by=asked.by)
+        digest = _digest(summary, asked.upto, max(talk.digest.asked, asked.upto))
+        if _write(collection, talk, digest, text, origin + _MADE):
+            break
+    return told | {"points": text.count("\n") + 1}
+
+
+def _folded(collection: Collection, talk: _Talk, origin: str) -> bool:
+    later = talk.later
+    if len(later) < _FOLD_AT and sum(len(one.text) for one in later) < _FOLD_CHARACTERS:
+        return False
     old, room = list(later), _FOLD_CHARACTERS // 2
     while old and len(later) - len(old) < _LEFT and room > 0:
         room -= len(old.pop().text)
     if not old:
-        return
-    summary = fold([_turn(n, version) for n, version in enumerate(old, count + 1)], given)
-    told = _Digest(
-        kind=_KIND, place=old[-1].n, turns=summary.upto, decisions=summary.decisions, trimmed=summary.trimmed,
-        tokens=summary.tokens,
+        return False
+    place = old[-1].n
+    summary = fold(talk.turns(place), talk.given)
+    return _write(collection, talk, _digest(summary, place, talk.digest.asked), summary.text, origin + _MADE)
+
+
+def _due(collection: Collection, talk: _Talk, origin: str, bounds: Bounds) -> Due | None:
+    digest, there, turns = talk.digest, talk.there, talk.turns()
+    begin = len(talk.earlier)
+    if there is not None and there.origin == origin + _ASKING:  # it was written before a crash
+        count, upto = len(talk.turns(digest.asked)) - begin, digest.asked
+    else:
+        fresh = sum(one.n > digest.asked for one in talk.later)
+        keep, after = bounds.keep_turns, bounds.summarise_after
+        count = conversation.due(turns[begin:], fresh, keep=keep, after=after, most=bounds.most)
+        upto = talk.later[count - 1].n if count else 0
+        claim = msgspec.structs.replace(digest, kind=_KIND, asked=upto)
+        text = talk.given.text if talk.given is not None else ""
+        if not count or not _write(collection, talk, claim, text, origin + _ASKING):
+            return None
+    return Due(base=digest.place, upto=upto, material=conversation.material(turns, begin + count, talk.given))
+
+
+def _digest(summary: Summary, place: int, asked: int) -> _Digest:
+    return _Digest(
+        kind=_KIND, place=place, turns=summary.upto, decisions=summary.decisions, trimmed=summary.trimmed,
+        tokens=summary.tokens, asked=asked, by=summary.by,
     )  # fmt: skip
+
+
+def _write(collection: Collection, talk: _Talk, digest: _Digest, text: str, origin: str) -> bool:
+    """Whether nobody else has written the digest meanwhile."""
     put = Put(
-        id=DIGEST, text=summary.text, metadata=msgspec.to_builtins(told), origin=origin + _MADE,
-        expected=there.version if there is not None else 0,
+        id=DIGEST, text=text, metadata=msgspec.to_builtins(digest), origin=origin,
+        expected=talk.there.version if talk.there is not None else 0,
     )  # fmt: skip
-    with suppress(Conflict):  # somebody else has folded meanwhile
-        collection.write([put])
-
-
-def _after(collection: Collection, place: int, most: int) -> list[Version]:
-    """The newest turns that were written after ``place``, oldest first."""
-    found = collection.log.get_many(collection.newest(most, _IS_TURN))
-    return sorted((one for one in found.values() if one.n > place), key=lambda one: one.n)
-
-
-def _digested(version: Version | None) -> tuple[_Digest, Summary] | tuple[None, None]:
-    """Nothing of what is no digest: anybody may write to a session, but not in this name."""
-    if version is None or not version.origin.endswith(_MADE):
-        return None, None
     try:
-        digest = msgspec.convert(version.metadata, _Digest)
+        collection.write([put])
+    except Conflict:
+        return False
+    return True
+
+
+def _read(collection: Collection, most: int, earlier: int = 1, *, whole: bool = True) -> _Talk:
+    """The newest ``most`` turns, those that no digest stands for and of the others the last ``earlier``.
+
+    ``whole``: more of them, where the digest does not stand for all others.
+    """
+    names = collection.newest(most, _IS_TURN)
+    found = collection.log.get_many([*names, DIGEST])
+    there = found.pop(DIGEST, None)
+    digest = _digested(there)
+    turns = sorted(found.values(), key=lambda one: one.n)
+    later = [one for one in turns if one.n > digest.place]
+    if whole and len(later) == most:
+        return _read(collection, max(2 * most, collection.log.count()), earlier)
+    before = turns[: len(turns) - len(later)]
+    return _Talk(there, digest, before[max(0, len(before) - min(earlier, digest.turns)) :], later)
+
+
+def _digested(version: Version | None) -> _Digest:
+    """Nothing of what is no digest: anybody may write to a session, but not in this name."""
+    nothing = _Digest(place=0, turns=0)
+    if version is None or not version.origin.endswith(_MADE):
+        return nothing
+    try:
+        return msgspec.convert(version.metadata, _Digest)
     except msgspec.ValidationError:
-        return None, None
-    return digest, Summary(
-        text=version.text, upto=digest.turns, decisions=digest.decisions, trimmed=digest.trimmed, tokens=digest.tokens
-    )
+        return nothing
 
 
 def _turn(n: int, version: Version) -> Turn:

@@ -90,6 +90,7 @@ def plan_digest(plan: Plan) -> str:
             "agents": plan.agents,
             "schemas": plan.schemas,
             "sections": plan.sections,
+            **({"project": plan.project} if plan.project else {}),
         }
     )
 

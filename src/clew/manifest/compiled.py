@@ -131,6 +131,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     """Project file -> SHA-256, for every manifest, schema, prompt and handler file. Not part of the digest."""
     digest: str = ""
-    """SHA-256 over graph, nodes, tools, agents, schemas and sections."""
+    """SHA-256 over graph, nodes, tools, agents, schemas, sections and, where it is named, project."""
     engine: str = ""
     """Version of Clew that compiled it. Not part of the digest."""
+    project: str = ""
+    """Whose memory it works with, where that is not its workflow's: an agent that works by itself does so in its project."""

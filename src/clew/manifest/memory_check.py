@@ -34,10 +34,14 @@ def check_memory(context: Context) -> None:
     if memory.embedding is not None:
         check_embedding(context, ("memory", "embedding"), memory.embedding)
     if memory.extraction is not None:
-        _extraction(context, ("memory", "extraction", "agent"), memory.extraction.agent)
+        _agent(context, ("memory", "extraction", "agent"), memory.extraction.agent)
+    if memory.merge is not None:
+        _agent(context, ("memory", "merge", "agent"), memory.merge.agent)
+    if memory.conversation is not None and memory.conversation.agent is not None:
+        _agent(context, ("memory", "conversation", "agent"), memory.conversation.agent)
 
 
-def _extraction(context: Context, path: Path, name: str) -> None:
+def _agent(context: Context, path: Path, name: str) -> None:
     """Reports what is no agent with a model."""
     if not context.knows("agents") or not context.sound(path):
         return

@@ -28,7 +28,9 @@ from clew.runtime.audit import unwatched, watched
 from clew.runtime.ctx import Ctx, Look, SyncCtx
 from clew.runtime.embedding import asked_before, handed
 from clew.runtime.extraction import extracted
+from clew.runtime.merging import merged
 from clew.runtime.project import Project
+from clew.runtime.summaries import summarised
 
 logger = logging.getLogger("clew.handler")
 
@@ -228,7 +230,8 @@ class Body:
             self._host.project.plan, self.plan.context, (self.run, self.task, self.key), value, output
         )
         if request is not None and self._host.session:
-            await self.perform(self._remembering("turn", "put", request, "mutate"))
+            added = await self.perform(self._remembering("turn", "put", request, "mutate"))
+            await summarised(self._host.project, self, added)
         return output
 
     async def _execute(self, value: Any) -> Any:
@@ -334,6 +337,9 @@ class Body:
 
     async def converse(self, job: Job, look: Look, key: str) -> tuple[Any, list[dict[str, Any]]]:
         return await conversation(self, job, look, key)
+
+    async def merge(self, request: dict[str, Any], agent: str | None, key: str) -> dict[str, Any]:
+        return await merged(self._host.project, self, request, agent, key)
 
     def observe(self, effect: Effect, value: Any) -> Any:
         recorded = self._host.recorded(effect.key)

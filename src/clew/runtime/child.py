@@ -136,6 +136,13 @@ class ChildCtx:
             "remember", [], memory.asked("remember", {"id": id, "text": text, "metadata": metadata, **options})
         )
 
+    async def merge(
+        self, id: str, text: str, metadata: dict[str, Any] | None = None, **options: Any  # noqa: A002 - as above
+    ) -> dict[str, Any]:  # fmt: skip
+        return await self._ask(
+            "merge", [], memory.asked("merge", {"id": id, "text": text, "metadata": metadata, **options})
+        )
+
     async def forget(self, *ids: str, **options: Any) -> None:
         await self._ask("forget", memory.asked("forget", {"ids": ids})["ids"], memory.asked("forget", options))
 

@@ -54,6 +54,10 @@ class BodyView(Protocol):
         """The output of an agent that no manifest declares, and all that was said; keys as for ``agent``."""
         ...
 
+    async def merge(self, request: dict[str, Any], agent: str | None, key: str) -> dict[str, Any]:
+        """A document merged into memory, by effects whose keys begin with ``key``."""
+        ...
+
     def observe(self, effect: Effect, value: Any) -> Any:
         """The recorded value under the key, else ``value``, recorded with the next durable event."""
         ...
@@ -253,6 +257,30 @@ class Ctx:
         request = memory.asked("remember", {"scope": scope, "documents": [document]})
         outcome = await self._perform("context", "put", request, repeat_safe=True, needs=("mutate",))
         return outcome.value()["versions"][id]
+
+    async def merge(
+        self, id: str, text: str, metadata: dict[str, Any] | None = None,  # noqa: A002 - the word of the contract
+        *, base: int, scope: str = "project", agent: str | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Keep a document that was made of version ``base`` (0: of none), merged with what others made of it meanwhile.
+
+        Text is merged by lines, or by key where it is a JSON object; metadata by key (None: as in the base). What both changed,
+        each in another way, ``agent`` settles (None: the one that the memory section names; empty: nobody). Returns
+        ``{version, text, settled, by}``; version 0: it was removed, and stays so. Raises Failure: ``merge_conflict`` (its details
+        hold the conflicts; nothing was written), ``not_found`` (no such base), ``unknown_agent``, ``version_conflict``,
+        ``no_session``, ``invalid_request``.
+        """
+        request: dict[str, Any] = {"id": id, "text": text, "base": base, "scope": scope}
+        if metadata is not None:
+            request["metadata"] = metadata
+        request = memory.asked("merge", request)
+        key = self._counted("merge", id)
+        part = self._part_now()
+        part.busy = f"merge {id!r}"
+        try:
+            return await self._body.merge(request, agent, f"{key}.")
+        finally:
+            part.busy = ""
 
     async def forget(self, *ids: str, scope: str = "project") -> None:
         """Remove documents; their history stays. Raises Failure: ``invalid_request``."""

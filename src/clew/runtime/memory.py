@@ -70,12 +70,14 @@ def assembly(plan: Plan, context: str, value: Any) -> dict[str, Any] | None:
     if profile.max_tokens is not None:
         request["max_tokens"] = profile.max_tokens
     if converses(profile):
-        request["conversation"] = True
-        for name in ("keep_turns", "summarise_after"):
-            bound = getattr(memory.conversation, name, None)
-            if bound is not None:
-                request[name] = bound
+        request |= {"conversation": True} | _bounds(memory)
     return request
+
+
+def _bounds(memory: Memory) -> dict[str, int]:
+    """Of a conversation, those that the manifest states."""
+    found = {name: getattr(memory.conversation, name, None) for name in ("keep_turns", "summarise_after")}
+    return {name: bound for name, bound in found.items() if bound is not None}
 
 
 def converses(profile: ContextProfile) -> bool:
@@ -88,7 +90,8 @@ def turns(plan: Plan, context: str, at: tuple[str, str, str], said: Any, answere
 
     ``at``: run, task and key of the body. Where no agent comes after it, its answer ends the task.
     """
-    profile = next((p for p in memory_of(plan).context_profiles or [] if p.id == context), None)
+    memory = memory_of(plan)
+    profile = next((p for p in memory.context_profiles or [] if p.id == context), None)
     if profile is None or not converses(profile):
         return None
     run, task, key = at
@@ -96,8 +99,13 @@ def turns(plan: Plan, context: str, at: tuple[str, str, str], said: Any, answere
     name = digest([run, key])[:16]
     node = key.removeprefix(f"{task}/").rpartition("#")[0]
     ends = {} if _agent_after(plan, node) else {"done": True}
+    summarise: dict[str, Any] = {}
+    if memory.conversation is not None and memory.conversation.agent is not None:
+        room = {} if profile.max_tokens is None else {"max_tokens": profile.max_tokens}
+        summarise["summarise"] = _bounds(memory) | room
     return {
         "scope": "session",
+        **summarise,
         "documents": [
             {"id": f"turn:{name}:0", "text": _text(said), "metadata": told | {"role": "user"}},
             {"id": f"turn:{name}:1", "text": _text(answered), "metadata": told | {"role": "assistant"} | ends},

@@ -17,7 +17,7 @@ from clew.runtime.ctx import BodyView, Ctx
 
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "VIRTUAL_ENV")
 _LINE = 64 * 1024 * 1024
-_AWAITED = frozenset(["call", "model", "agent", "ask", "sleep", "run", "search", "remember", "forget"])
+_AWAITED = frozenset(["call", "model", "agent", "ask", "sleep", "run", "search", "remember", "merge", "forget"])
 """Methods of ``ctx`` that are the same here as in the child."""
 
 

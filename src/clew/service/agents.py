@@ -42,7 +42,7 @@ def plan_for(plan: Plan, agent: str) -> Plan:
     """What runs ``agent``. Raises NotFound(unknown_agent)."""
     if agent in CODE_AGENTS:
         work = NodePlan(handler=CODE_AGENTS[agent], timeout_ms=_CODE_TIMEOUT_MS)
-        return _alone(plan, agent, "deterministic", {"work": work, "answer": NodePlan(handler=_ANSWERED)})
+        return alone(plan, agent, "deterministic", {"work": work, "answer": NodePlan(handler=_ANSWERED)})
     if agent == plan.workflow:
         return plan
     if agent in plan.agents:
@@ -50,7 +50,7 @@ def plan_for(plan: Plan, agent: str) -> Plan:
         members = [plan.agents[name] for name in own.pool if name in plan.agents]
         tools = tuple(dict.fromkeys(tool for one in (own, *members) for tool in one.tools))
         limit = own.limits.time_ms or DEFAULT_TIMEOUT_MS
-        return _alone(plan, agent, "agent", {"work": NodePlan(agent=agent, tools=tools, timeout_ms=limit)})
+        return alone(plan, agent, "agent", {"work": NodePlan(agent=agent, tools=tools, timeout_ms=limit)})
     known = [name for name in (plan.workflow, *plan.agents, *CODE_AGENTS) if name]
     near = difflib.get_close_matches(agent, known, 1)
     meant = f"did you mean {near[0]!r}? " if near else ""
@@ -58,7 +58,7 @@ def plan_for(plan: Plan, agent: str) -> Plan:
     raise NotFound(f"{what} no agent {agent!r}", code="unknown_agent", hint=f"{meant}there are {', '.join(known)}")
 
 
-def _alone(plan: Plan, agent: str, kind: Literal["agent", "deterministic"], work: dict[str, NodePlan]) -> Plan:
+def alone(plan: Plan, workflow: str, kind: Literal["agent", "deterministic"], work: dict[str, NodePlan]) -> Plan:
     """A workflow of these nodes, one after the other, with everything else as in the project."""
     ids = ("start", *work, "done")
     graph = Graph(
@@ -70,7 +70,8 @@ def _alone(plan: Plan, agent: str, kind: Literal["agent", "deterministic"], work
         edges=tuple(Edge(source=one, target=other) for one, other in pairwise(ids)),
     )
     nodes = {"start": NodePlan(), **work, "done": NodePlan()}
-    alone = msgspec.structs.replace(plan, workflow=agent, graph=graph, nodes=nodes)
+    home = plan.workflow if workflow != plan.workflow else ""
+    alone = msgspec.structs.replace(plan, workflow=workflow, graph=graph, nodes=nodes, project=home)
     return msgspec.structs.replace(alone, digest=plan_digest(alone))
 
 

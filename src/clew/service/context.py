@@ -16,16 +16,17 @@ from clew.context.embed.spent import spent
 from clew.context.graph import walk
 from clew.context.graph.extract import extract
 from clew.context.graph.facts import Fact
+from clew.context.graph.reading import restated
 from clew.context.ingest import files
 from clew.context.ingest.files import Options, Report, Told
 from clew.context.log.port import Label
 from clew.context.log.rules import check_id
-from clew.context.merge.conflict import Conflict as Disagreement
+from clew.context.merge.document import preview
 from clew.context.store import ContextStore, keeping_of
 from clew.context.versions import Difference, difference, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
-from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig, Version
+from clew.gate.ports.context import Found, Put, Query, Remove, SearchConfig, Version
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.redact import Redactor
@@ -107,6 +108,10 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[dict[str, str]]
     embedding: Embedded | None = None
     """The vectors that were made; null: not by a provider's model."""
+    gone: int = 0
+    """Documents that stayed though their files are gone."""
+    unsure: int = 0
+    """Documents of files in folders that cannot be read, or are empty."""
 
 
 class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +121,14 @@ class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     conflicts: list[dict[str, Any]]
     text: str
+    settled: list[dict[str, Any]] = []
+    """Conflicts that an agent settled, each with the ``text`` that stands there now and ``why``."""
+    by: str = ""
+    """The agent that was asked."""
+    why: str = ""
+    """Why it settled nothing."""
+    run: str = ""
+    """The run in which it was asked."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +183,11 @@ class Scoped:
                 setattr(total, name, getattr(total, name) + getattr(report, name))
         self._complete(None, lambda filled, of: told(total, f"{filled.documents} of {of} vectors"))
         self.collection.tend()
-        return Imported(scope=self.scope, **msgspec.structs.asdict(total), embedding=self.embedded)
+        gone = files.left_behind(self.collection, paths)
+        return Imported(
+            scope=self.scope, **msgspec.structs.asdict(total), embedding=self.embedded,
+            gone=len(gone.sure), unsure=len(gone.unsure),
+        )  # fmt: skip
 
     def embed(self, told: EmbeddingTold = nobody) -> Embedded:
         """Make the vectors that are missing. Raises UsageError where the project has no model for it, Failure where that fails."""
@@ -201,21 +218,20 @@ class Scoped:
 
     def merge(self, base: int, theirs: Put) -> MergeAnswer:
         """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
-        theirs = msgspec.structs.replace(theirs, relations=theirs.relations or self._relations(base, theirs))
-        outcome = self.collection.merge(base, theirs)
-        conflicts = [_conflict(one) for one in outcome.conflicts]
+        history = self.collection.log.history(theirs.id)
+        before = next((one for one in history if one.version == base), None)
+        relations = theirs.relations or restated(before, theirs.id, theirs.text)
+        outcome = self.collection.merge(base, msgspec.structs.replace(theirs, relations=relations))
+        conflicts: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in outcome.conflicts]
         version = outcome.version.version if outcome.version is not None else 0
         self._complete(frozenset((theirs.id,)))
         return self._shown(
             MergeAnswer(merged=not conflicts, version=version, conflicts=conflicts, text=outcome.wanted.text)
         )
 
-    def _relations(self, base: int, theirs: Put) -> tuple[Relation, ...]:
-        """Extracted anew where those of the base were extracted; else they stay."""
-        before = next((one for one in self.collection.log.history(theirs.id) if one.version == base), None)
-        if before is not None and before.relations != extract(before.id, before.text):
-            return before.relations
-        return tuple(extract(theirs.id, theirs.text))
+    def unmerged(self, base: int, theirs: Put) -> str:
+        """The text as ``merge`` would make it by now, with markers at conflicts; nothing is written. Raises NotFound as it does."""
+        return self._redactor.text(preview(self.collection.log.history(theirs.id), base, theirs).wanted.text)
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -386,10 +402,6 @@ def _document(version: Version, scope: str, *, cut: bool = True) -> Document:
         deleted=version.deleted, text=_cut(version.text) if cut else version.text, metadata=version.metadata,
         origin=version.origin, at=version.at,
     )  # fmt: skip
-
-
-def _conflict(one: Disagreement) -> dict[str, Any]:
-    return msgspec.to_builtins(one)
 
 
 def _cut(text: str) -> str:

@@ -9,20 +9,22 @@ from clew.stores.projecting import MAX_ROWS
 
 
 class AgentFitness(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent with one model. ``ms``, ``tokens`` and ``cost`` (US dollars, decimal text) are means of its bodies.
-
-    ``unpriced``: model calls whose price is not known and which are not in ``cost``; ``used``: last, in ms since the epoch.
-    """
+    """How one agent did with one model. ``ms``, ``cost`` (US dollars, decimal text) and ``tokens`` are means of the executions
+    that count; ``used``: last, in ms since the epoch."""
 
     workflow: str
     agent: str
     model: str
+    """The logical model that was asked last."""
     deployment: str
+    """What answered: ``provider/name``."""
     ok: int
+    """Executions of a node that ended well."""
     failed: int
     ms: int
     cost: str
     unpriced: int
+    """Model calls whose price is not known; they are not in ``cost``."""
     tokens: int
     used: int
 

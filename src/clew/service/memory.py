@@ -47,11 +47,11 @@ class Memories:
         embedding = embedding_of(plan) if local is None else embedding_here(local)
         asked = embeddings if local is None else Local(local)
         if embedding is None or asked is None:
-            return engine.ContextDriver(plan.workflow, store)
+            return engine.ContextDriver(plan.project or plan.workflow, store)
         background = Background(Asker(embedding, asked), self._now)
         self.backgrounds.append(background)
         noticed = background.noticed if local is None else background.used
-        return engine.ContextDriver(plan.workflow, store, noticed)
+        return engine.ContextDriver(plan.project or plan.workflow, store, noticed)
 
     def store(self, plan: Plan, tenant: str, local: Any = None) -> Any:
         """A tenant's ``ContextStore``, kept as the plan's memory section says; closed with the others. ``local``: the plan's

@@ -22,7 +22,7 @@ _FRESH = 2
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True):
-    """One milestone. Times in ms since the epoch. ``late``: done after it was due, or due and neither done nor dropped."""
+    """One milestone of a run. Times in ms since the epoch."""
 
     run: str
     id: str
@@ -30,11 +30,14 @@ class Milestone(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     done_when: str
     state: str
+    """``planned | started | done | dropped``."""
     late: bool
+    """It was done after it was due, or it is due and neither done nor dropped."""
     due: int | None
     planned: int
     started: int | None
     ended: int | None
+    """When it was done or dropped."""
     note: str
     node: str
     agent: str

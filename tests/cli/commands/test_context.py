@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from clew.cli import table
-from clew.cli.commands import context
+from clew.cli import remembering, table
 from clew.cli.commands.context import Changed, Documents, Snapshots, Statistics
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
@@ -159,8 +158,39 @@ def test_importing_and_statistics(cli, tmp_path):
     assert cli("context", "stats", "--state", tmp_path / "none").err == "there is none\n"
 
 
+def test_vectors_that_nobody_declared_do_not_switch_the_learned_ones_off(kept, tmp_path):
+    lines = tmp_path / "docs.jsonl"
+    lines.write_text('{"id": "v", "text": "A valve leaks.", "vector": [1, 0], "embedder": "m"}\n')
+    kept("context", "import", lines, *G)
+    found = kept("query", "leaking pump", *G, "--json").document(SearchAnswer)
+    assert {hit.doc_id for hit in found.hits if hit.dense_rank} >= {"pump", "v"}
+    assert found.explain["not_compared"].startswith("vectors that came with documents (1): they are not by hashing:")
+    (one,) = kept("context", "stats", "--json").document(Statistics).scopes
+    assert (one["unlike"], one["missing"]) == (1, 0)
+
+
+def test_importing_without_the_files_that_are_gone(cli, tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in "abc":
+        (docs / f"{name}.md").write_text(name)
+    cli("context", "import", docs, *G)
+    (docs / "a.md").unlink()
+    assert "1 document is of files that are gone: --prune removes them" in cli("context", "import", docs, *G).err
+    (docs / "b.md").unlink()
+    told = cli("context", "import", docs, "--json", *G)
+    assert (told.document(Imported).gone, "2 documents are of files that are gone" in told.err) == (2, True)
+    pruned = cli("context", "import", docs, "--prune", "--json", *G)
+    assert pruned.document(Imported).removed == 2
+    assert "gone" not in pruned.err
+    (docs / "c.md").unlink()
+    empty = cli("context", "import", docs, "--prune", *G)
+    assert "1 document is of files in folders that cannot be read, or are empty: they stay" in empty.err
+    assert (empty.code, cli("context", "get", "docs/c.md#0", *G).out) == (0, "c\n")
+
+
 def test_more_than_fits_is_refused(cli, monkeypatch):
-    monkeypatch.setattr(context, "MAX_INPUT", 10)
+    monkeypatch.setattr(remembering, "MAX_INPUT", 10)
     answer = cli("context", "add", "a", *G, stdin="x" * 11)
     assert answer.code == 2
     assert "more than 10 characters" in answer.err

@@ -1,6 +1,6 @@
 import pytest
 
-from clew.cli import shapes
+from clew.cli.commands.fitness import FitnessList
 from clew.testing import write_project
 
 PROJECT = """
@@ -27,14 +27,14 @@ def letters(tmp_path):
 def test_nothing_is_recorded(cli, plain):
     assert "nothing is recorded" in cli("fitness").err
     cli("run", plain)
-    assert cli("fitness", "--json").document(shapes.FitnessList).agents == []
+    assert cli("fitness", "--json").document(FitnessList).agents == []
 
 
 def test_agents_with_their_models(cli, letters):
     for n in range(4):
         assert cli("run", letters, "--set", "name=x", "--set", f"n={n}").code == 0
     assert cli("run", letters, "--set", "n=9").code == 1
-    found = cli("fitness", "--json").document(shapes.FitnessList).agents
+    found = cli("fitness", "--json").document(FitnessList).agents
     assert sum(one.ok for one in found) == 4
     assert sum(one.failed for one in found) == 1
     assert {one.agent for one in found} <= {"one", "two"}

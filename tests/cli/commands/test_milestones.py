@@ -1,6 +1,6 @@
 import pytest
 
-from clew.cli import shapes
+from clew.cli.commands.milestones import MilestoneList
 from clew.testing import write_project
 
 PROJECT = """
@@ -44,7 +44,7 @@ def test_no_runs_and_no_milestones(cli, plain):
 
 
 def test_what_was_planned_and_how_far_it_is(cli, planned):
-    document = cli("milestones", planned, "--json").document(shapes.MilestoneList)
+    document = cli("milestones", planned, "--json").document(MilestoneList)
     assert (document.run, [one.id for one in document.milestones]) == (planned, ["a", "b", "c", "d"])
     a, b, c, d = document.milestones
     assert [one.state for one in document.milestones] == ["done", "started", "planned", "dropped"]

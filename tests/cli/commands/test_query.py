@@ -23,6 +23,25 @@ def test_found_for_people_and_for_scripts(kept):
     assert answer.explain["lists"]["sparse"]["found"] == 1
 
 
+def test_what_is_looked_for_is_words_or_a_text(kept):
+    def query(*args):
+        return kept(args[0], "--json", *G, *args[1:]).json()["hits"]
+
+    found = query("query", "--text", "leaking pump")
+    assert found
+    for words in (
+        ("query", "leaking pump"),
+        ("query", "leaking", "--k", 10, "pump"),
+        ("query", "--", "leaking", "pump"),
+    ):
+        assert query(*words) == found
+    assert kept("context", "search", "leaking", "pump", "--json", *G).json()["hits"] == found
+    twice = kept("query", "pump", "--text", "oven", *G)
+    assert (twice.code, twice.err.splitlines()[0]) == (2, "error: what is looked for: 'pump' or --text 'oven'?")
+    for empty in (("query", ""), ("query", "pump", "--text", ""), ("context", "search", " ")):
+        assert kept(*empty, *G).code == 2
+
+
 def test_nothing_found_is_no_error(kept):
     nothing = kept("query", "--text", "pump", "--filter-kv", "n=2", *G)
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing was found\n")

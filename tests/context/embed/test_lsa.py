@@ -10,8 +10,9 @@ from clew.context.sparse.analyze import NAME
 
 
 def test_meaning_is_learned(words, texts):
-    ship, anchor, pilot = Lsa.learn(words, texts(200)).embed(["ship", "anchor", "pilot"])
-    assert ship @ anchor > ship @ pilot + 0.2  # no text need hold both
+    lsa = Lsa.learn(words, texts(200))
+    anchor, pilot = lsa.embed(["anchor", "pilot"])
+    assert lsa.asked("ship") @ anchor > lsa.asked("ship") @ pilot + 0.2  # no text need hold both
 
 
 def test_the_same_texts_give_the_same_embedder(words, texts):
@@ -19,6 +20,7 @@ def test_the_same_texts_give_the_same_embedder(words, texts):
     assert one.name == other.name
     assert Lsa.learn(words, texts(100, seed=2)).name != one.name
     np.testing.assert_array_equal(one.embed(["ship pilot"]), other.embed(["ship pilot"]))
+    np.testing.assert_array_equal(one.asked("ship pilot"), other.asked("ship pilot"))
 
 
 def test_vectors_have_length_one_or_zero(words, texts):
@@ -29,6 +31,15 @@ def test_vectors_have_length_one_or_zero(words, texts):
     assert lengths[[0, 2]] == pytest.approx(1)
     assert lengths[1] == 0
     assert lsa.embed([]).shape == (0, lsa.dims)
+    assert [float(np.linalg.norm(lsa.asked(text))) for text in ("ship wave", "")] == pytest.approx([1, 0])
+
+
+@pytest.mark.parametrize("text", ["ship", "ship ship ship", "ship wave", "pilot wing jet tower ship wave net tide"])
+def test_a_document_of_few_words_counts_for_less(words, texts, text):
+    lsa, usual = Lsa.learn(words, texts(100)), sum(len(set(one.split())) for one in texts(100)) / 100
+    here = len(set(text.split()))
+    near = lsa.asked(text) @ lsa.embed([text])[0]
+    assert near == pytest.approx(here / (here + usual / 4), abs=1e-5)  # the cosine is 1
 
 
 def test_saved_and_loaded(words, texts, tmp_path):
@@ -52,7 +63,7 @@ def test_damage_is_noticed(words, texts, tmp_path, harm):
 
 @pytest.mark.parametrize(
     "held",
-    [{"analyzer": "another"}, {"known": ["ship"]}, {"known": ["ship"] * 20}],
+    [{"analyzer": "another"}, {"known": ["ship"]}, {"known": ["ship"] * 20}, {"usual": float("nan")}, {"usual": -1.0}],
 )
 def test_words_that_are_others_are_damage(words, texts, tmp_path, held):
     lsa, place = Lsa.learn(words, texts(100)), tmp_path / "lsa" / "words.msgpack"
@@ -101,8 +112,8 @@ def test_the_basis_is_that_of_the_full_decomposition(words, texts):
     weights = 1 + (shares * logs).sum(axis=0) / np.log(len(told))
     table = np.log1p(counts) * weights
     table /= np.linalg.norm(table, axis=1, keepdims=True)
-    right = np.linalg.svd(table)[2][: lsa.dims].T
+    right = np.linalg.svd(table)[2][: lsa.dims - 1].T
     exact = (np.log1p(counts) * weights) @ right
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    made = lsa.embed(told)
+    made = np.array([lsa.asked(text) for text in told])
     np.testing.assert_allclose(made @ made.T, exact @ exact.T, atol=1e-4)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clew.context.embed.hashing import Hashing
 from clew.context.embed.lsa import LEAST, SAMPLE, Lsa
-from clew.context.embed.offline import offline, sampled, threshold
+from clew.context.embed.offline import asked, learned_of, offline, sampled, threshold
 
 
 def test_few_texts_are_hashed(words, texts):
@@ -15,6 +15,21 @@ def test_few_texts_are_hashed(words, texts):
     assert isinstance(offline(words, texts(LEAST)), Lsa)
     assert isinstance(offline(words, [f"word{i}" for i in range(500)]), Hashing)  # nothing in common
     assert isinstance(offline(words, ["" for _ in range(500)]), Hashing)
+
+
+def test_a_query_has_a_vector_where_the_embedder_is_here_and_knows_a_word(words, texts):
+    for embedder in (Hashing(words), offline(words, texts(LEAST))):
+        vector = asked(embedder, "ship")
+        assert vector is not None
+        assert np.linalg.norm(vector) == pytest.approx(1)
+        assert asked(embedder, "") is None
+    assert asked(None, "ship") is None
+
+
+def test_of_more_documents_than_a_sample_only_a_part_is_learned_from(words, texts):
+    lsa = offline(words, texts(LEAST))
+    assert [learned_of(lsa, n) for n in (0, LEAST, SAMPLE, 2 * SAMPLE, 100 * SAMPLE)] == [1, 1, 1, 0.5, 0.01]
+    assert [learned_of(one, 2 * SAMPLE) for one in (Hashing(words), None)] == [1, 1]
 
 
 def test_learning_is_due_when_the_documents_have_grown_by_a_quarter_or_less():

@@ -3,7 +3,7 @@
 import pytest
 
 from clew.context.graph.extract import MOST, extract
-from clew.context.graph.reading import stated, stays, told
+from clew.context.graph.reading import restated, stated, stays, told
 from clew.gate.ports.context import Extracted, Relation, Version
 
 TEXT = "Ann leads Search Core, see [the plan](plan.md)."
@@ -38,6 +38,17 @@ def test_what_was_read_of_the_same_text_stays_where_nobody_can_be_asked(why, tex
     assert stays(live, TEXT, Extracted(id="d", by="clerk", why=why)) is expected
     assert not stays(None, TEXT, Extracted(id="d", by="clerk", why=why))
     assert not stays(live, TEXT, None)
+
+
+def test_what_was_read_stays_in_a_text_that_was_made_of_it():
+    ruled = Version(n=1, id="d", version=1, text=TEXT, relations=extract("d", TEXT))
+    assert (
+        restated(ruled, "d", "Bob leads Core.")
+        == restated(None, "d", "Bob leads Core.")
+        == extract("d", "Bob leads Core.")
+    )
+    read = Version(n=1, id="d", version=1, text=TEXT, relations=(READ,))
+    assert restated(read, "d", "Bob leads Core.") == (READ,)
 
 
 def test_what_a_put_says_of_it():

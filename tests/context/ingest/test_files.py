@@ -2,31 +2,15 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from clew.context.ingest.files import Options, bring_in, bring_in_lines, found
+from clew.context.ingest import files
+from clew.context.ingest.files import Options, bring_in, bring_in_lines, found, left_behind
 from clew.core.errors import UsageError
-from clew.gate.ports.context import Put, Query
-
-
-@pytest.fixture
-def folder(tmp_path):
-    base = tmp_path / "given"
-    for name, text in {
-        "a.md": "# Pumps\nThe pump leaks.\n\n# Ovens\nThe oven is hot.\n",
-        "src/tool.py": "import os\n\ndef work():\n    return os.sep\n",
-        "notes.txt": "plain words",
-        ".hidden/x.md": "hidden",
-        "node_modules/y.js": "dependency",
-        "picture.png": "not read",
-    }.items():
-        path = base / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    (base / "link.md").symlink_to("/etc/passwd")
-    return base
+from clew.gate.ports.context import Put, Query, Remove
 
 
 def told(*_):
@@ -139,16 +123,6 @@ def test_a_line_that_is_no_document_is_named(collection, tmp_path, line):
         bring_in_lines(collection, path, Options(), told)
 
 
-@pytest.fixture
-def twice(tmp_path):
-    """Two folders of one name."""
-    folders = [tmp_path / name / "docs" for name in ("x", "y")]
-    for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / "README.md").write_text(f"words of {folder.parent.name}")
-    return folders
-
-
 @pytest.mark.parametrize("together", [True, False])
 def test_two_folders_of_one_name_are_two(collection, twice, together):
     for folders in [twice] if together else [[one] for one in twice]:
@@ -182,6 +156,40 @@ def test_what_somebody_wrote_by_hand_belongs_to_no_folder(collection, twice):
     collection.write([Put(id="docs/a", text="by hand"), Put(id="docs/b", metadata={"folder": 7})])
     bring_in(collection, found([twice[0]]), Options(), told)
     assert collection.get("docs/README.md#0").text == "words of x"
+
+
+def test_a_folder_keeps_its_name_when_the_other_one_of_that_name_is_gone(collection, twice):
+    for one in twice:
+        bring_in(collection, found([one]), Options(), told)
+    collection.write([Remove(id="docs/README.md#0")])
+    (name,) = collection.log.ids()
+    assert bring_in(collection, found([twice[1]]), Options(), told).unchanged == 1
+    assert [*collection.log.ids()] == [name]
+    bring_in(collection, found([twice[0]]), Options(), told)
+    assert [*collection.log.ids()] == ["docs/README.md#0", name]
+
+
+def test_a_prune_that_was_interrupted_goes_on(collection, folder, monkeypatch):
+    monkeypatch.setattr(files, "_BATCH", 2)
+    imported(collection, folder)
+    (folder / "a.md").unlink()
+    shutil.rmtree(folder / "src")
+    (folder / "new.md").write_text("new")
+    write, writes = collection.write, []
+
+    def stopping(changes):
+        writes.append(changes)
+        if len(writes) == 3:
+            raise KeyboardInterrupt
+        return write(changes)
+
+    monkeypatch.setattr(collection, "write", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        imported(collection, folder, prune=True)
+    assert collection.get("given/new.md#0")
+    assert len(left_behind(collection, [folder]).sure) == 2
+    assert imported(collection, folder, prune=True).removed == 2
+    assert sorted(collection.log.ids()) == ["given/new.md#0", "given/notes.txt#0"]
 
 
 def test_what_is_no_plain_file_is_not_opened(collection, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from clew.context.log.jsonl import JsonlLog
 from clew.context.log.port import VersionConflict
 from clew.context.merge.conflict import Conflict
-from clew.context.merge.document import merge_document
+from clew.context.merge.document import merge_document, preview
 from clew.core.errors import NotFound
 from clew.gate.ports.context import Put, Relation, Remove
 
@@ -44,6 +44,19 @@ def test_a_conflict_writes_nothing(log: JsonlLog) -> None:
     assert outcome.version == log.get("d")
     assert log.head() == 2
     assert outcome.wanted.text == "<<<<<<< ours\nours\n||||||| base\na\n=======\ntheirs\n>>>>>>> theirs\n"
+
+
+def test_a_preview_writes_nothing(log: JsonlLog) -> None:
+    log.write([Put(id="d", text="a\nb\n")], AT)
+    log.write([Put(id="d", text="A\nb\n")], AT)
+    found = preview(log.history("d"), 1, Put(id="d", text="a\nb\nc\n"))
+    assert (found.wanted.text, found.version.version, found.conflicts) == ("A\nb\nc\n", 2, ())
+    assert preview(log.history("d"), 1, Put(id="d", text="x\nb\n")).conflicts
+    with pytest.raises(NotFound):
+        preview(log.history("d"), 7, Put(id="d"))
+    log.write([Remove(id="d")], AT)
+    assert preview(log.history("d"), 1, Put(id="d", text="a\nb\n")).version is None
+    assert log.head() == 3
 
 
 def test_somebody_settles_the_conflicts(log: JsonlLog) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clew.context.log.rules import canonical
 from clew.context.merge.conflict import Conflict
-from clew.context.merge.keys import ABSENT, merge_json
+from clew.context.merge.keys import ABSENT, MOST_LEVELS, merge_json
 
 JSON = st.recursive(
     st.sampled_from([None, True, 1, 1.0, "x", [], [1, 2]]),
@@ -103,3 +103,12 @@ def test_nothing_is_lost_without_a_conflict(base: Any, ours: Any, theirs: Any) -
             told = any(pointer.startswith(c.pointer) or c.pointer.startswith(pointer) for c in merged.conflicts)
             grown = value == "{}" and any(p.startswith(pointer + "/") for p in there)
             assert was.get(pointer) == value or there.get(pointer) == value or told or grown
+
+
+def test_what_is_nested_too_deeply_is_a_value() -> None:
+    base, ours, theirs = ({"leaf": leaf} for leaf in (1, 2, 3))
+    for _ in range(500):
+        base, ours, theirs = {"x": base}, {"x": ours}, {"x": theirs}
+    (conflict,) = merge_json(base, ours, theirs).conflicts
+    assert conflict.pointer == "/x" * MOST_LEVELS
+    assert conflict.base.count("x") == 500 - MOST_LEVELS

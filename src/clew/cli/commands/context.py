@@ -1,6 +1,5 @@
 """``clew context``: memory, by hand."""
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,10 @@ from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.command import group
 from clew.cli.commands.query import search_options, searched, tell_vectors
-from clew.cli.failures import FAILED, SUCCESS, printable
-from clew.cli.inputs import MAX_INPUT, parse
-from clew.cli.remembering import here, project_of, scope_option
+from clew.cli.failures import SUCCESS, printable
+from clew.cli.inputs import parse
+from clew.cli.merging import merge
+from clew.cli.remembering import here, project_of, said, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, clock, plural
 from clew.context.graph.walk import When
@@ -30,7 +30,6 @@ from clew.service.context import (
     Embedded,
     GraphAnswer,
     Imported,
-    MergeAnswer,
     SearchAnswer,
     Snapshot,
     statistics,
@@ -99,7 +98,7 @@ def command(ctx: click.Context) -> int:
 @pass_session
 def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], expected: int | None, **where: Any) -> int:
     """Keep a document, in place of the one with this id."""
-    put = Put(id=id_, text=_said(text), metadata=_metadata(meta), expected=expected)
+    put = Put(id=id_, text=said(text), metadata=_metadata(meta), expected=expected)
     with here(session, where, create=True) as scoped:
         document = scoped.add(put)
         tell_vectors(session, scoped.embedded)
@@ -110,6 +109,7 @@ def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], exp
     "import",
     examples=[
         ("clew context import docs/ README.md --tag docs", "Markdown, code, text, HTML, CSV and PDF"),
+        ("clew context import docs/ --prune", "again, and without the documents of files that are gone"),
         ("clew context import notes.jsonl --scope global", 'lines of {"id", "text", "metadata"}'),
     ],
     shape=Imported,
@@ -117,14 +117,18 @@ def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], exp
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--tag", "tags", multiple=True, help="A tag for every document; may be repeated.")
 @click.option("--no-graph", is_flag=True, help="Extract no relations.")
+@click.option("--prune", is_flag=True, help="Remove documents of these folders whose files are gone.")
 @scope_option
 @pass_session
-def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no_graph: bool, **where: Any) -> int:
+def import_(
+    session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no_graph: bool, prune: bool, **where: Any
+) -> int:
     """Remember files and folders.
 
     What is there already is passed over, so an import that was interrupted goes on where it was. Folders whose names begin
     with a dot, dependencies and build results are left out. Documents are named FOLDER/PATH#PIECE, or FILE#PIECE; another
-    folder of the same name gets names of its own.
+    folder of the same name gets names of its own. With --prune the documents of files that a folder no longer has are removed;
+    never where there is nothing to read: a disk may not be mounted.
     """
     odd = [tag for tag in tags if not 0 < len(tag) <= _LONGEST_TAG or not tag.isprintable()]
     if odd:
@@ -138,10 +142,14 @@ def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no
             session.say(f"{plural(report.files, 'file')}, {plural(report.documents, 'document')}: {printable(name)}")
 
     with here(session, where, create=True) as scoped:
-        done = scoped.import_files(paths, Options(tags=tags, graph=not no_graph), told)
+        done = scoped.import_files(paths, Options(tags=tags, graph=not no_graph, prune=prune), told)
     tell_vectors(session, done.embedding)
     for one in done.skipped:
         session.say(f"left out: {printable(one['path'])}: {printable(one['why'])}")
+    if done.gone:
+        session.say(f"{_are(done.gone)} of files that are gone: --prune removes them")
+    if done.unsure:
+        session.say(f"{_are(done.unsure)} of files in folders that cannot be read, or are empty: they stay")
     said = f"{plural(done.documents, 'document')} from {plural(done.files, 'file')} in {done.scope}"
     return _answer(
         session, done, f"{said}; {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} left out"
@@ -153,13 +161,12 @@ def import_(session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no
     examples=[("clew context search 'leaking pump' --k 3 --filter-kv tags=notes", "the three best")],
     shape=SearchAnswer,
 )
-@click.argument("text", required=False)
 @search_options
 @scope_option
 @pass_session
-def search(session: Session, text: str | None, **options: Any) -> int:
+def search(session: Session, words: tuple[str, ...], **options: Any) -> int:
     """Find documents by meaning and by words; clew query does the same."""
-    return searched(session, text, options)
+    return searched(session, " ".join(words), options)
 
 
 @declare(
@@ -235,36 +242,6 @@ def remove(session: Session, ids: tuple[str, ...], **where: Any) -> int:
     with here(session, where) as scoped:
         changed = Changed(scoped.scope, scoped.remove(ids))
     return _answer(session, changed, f"{plural(changed.changed, 'document')} removed from {changed.scope}")
-
-
-@declare(
-    "merge",
-    examples=[("clew context merge note-1 --base 3 --text 'my version'", "though it is at version 5 by now")],
-    shape=MergeAnswer,
-)
-@click.argument("id_", metavar="ID")
-@click.option("--base", type=int, required=True, metavar="VERSION", help="The version that yours was made from.")
-@click.option("--text", help="Your text; without it, stdin.")
-@scope_option
-@pass_session
-def merge(session: Session, id_: str, base: int, text: str | None, **where: Any) -> int:
-    """Merge your text with what others made of the same version.
-
-    Text is merged by lines, JSON by keys. With conflicts nothing is written: they are reported, and the text is printed with
-    markers where they are.
-    """
-    with here(session, where) as scoped:
-        before = [one for one in scoped.history(id_) if one.version == base]
-        metadata = before[0].metadata if before else {}
-        merged = scoped.merge(base, Put(id=id_, text=_said(text), metadata=metadata, origin="cli"))
-    if session.json:
-        present.emit(session, merged)
-    elif merged.merged:
-        session.say(f"{printable(id_)} is merged, at version {merged.version}")
-    else:
-        session.write(printable(merged.text) + "\n")
-        session.say(f"{plural(len(merged.conflicts), 'conflict')}; nothing was written")
-    return SUCCESS if merged.merged else FAILED
 
 
 @declare(
@@ -373,23 +350,6 @@ for _one in (add, import_, search, embed, get, history, remove, merge, graph, sn
     command.add_command(_one)
 
 
-def _said(text: str | None) -> str:
-    """The text, or stdin. Raises UsageError."""
-    if text is not None:
-        return text
-    if sys.stdin.isatty():
-        raise UsageError("--text is missing", hint="give it, or the text on stdin")
-    try:
-        read = sys.stdin.read(MAX_INPUT + 1)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is no UTF-8 text: {error.reason} at byte {error.start}") from None
-    if len(read) > MAX_INPUT:
-        raise UsageError(
-            f"stdin has more than {MAX_INPUT:,} characters", hint="clew context import cuts files into pieces"
-        )
-    return read
-
-
 def _metadata(pairs: tuple[str, ...]) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     for pair in pairs:
@@ -401,6 +361,10 @@ def _metadata(pairs: tuple[str, ...]) -> dict[str, Any]:
         except UsageError:
             metadata[name] = value
     return metadata
+
+
+def _are(documents: int) -> str:
+    return f"{plural(documents, 'document')} {'is' if documents == 1 else 'are'}"
 
 
 def _answer(session: Session, document: Any, text: str, *, out: bool = False) -> int:

@@ -4,7 +4,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from clew.cli import present, shapes
+from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.opening import looking_back
 from clew.cli.session import Session, pass_session
@@ -14,13 +14,19 @@ from clew.service.engine import AsyncEngine
 from clew.service.fitness import AgentFitness, fitness
 
 
+class FitnessList(msgspec.Struct, frozen=True, kw_only=True):
+    """By workflow, agent and model."""
+
+    agents: list[AgentFitness]
+
+
 @declare(
     "fitness",
     examples=[
         ("clew fitness", "every agent with each model"),
         ("clew fitness --agent writer --json", "for scripts"),
     ],
-    shape=shapes.FitnessList,
+    shape=FitnessList,
 )
 @click.option("--workflow", metavar="NAME", default="", help="Only agents of this workflow.")
 @click.option("--agent", metavar="AGENT", default="", help="Only this agent.")
@@ -39,7 +45,7 @@ def command(session: Session, workflow: str, agent: str) -> int:
         found = looking_back(session, work)
     except NotFound:
         found = []
-    document = shapes.FitnessList(agents=[shapes.FitnessLine(**msgspec.structs.asdict(one)) for one in found])
+    document = FitnessList(agents=found)
     if session.json:
         present.emit(session, document)
         return 0

@@ -3,17 +3,24 @@
 import msgspec
 from rich.text import Text
 
-from clew.cli import present, shapes
+from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.command import run_argument
 from clew.cli.opening import looking_back
 from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, clock, duration
 from clew.service.engine import AsyncEngine
-from clew.service.milestones import milestones
+from clew.service.milestones import Milestone, milestones
 
 _GLYPHS = {"planned": "queued", "started": "running", "done": "completed", "dropped": "cancelled"}
 _MOST_GOAL = 200
+
+
+class MilestoneList(msgspec.Struct, frozen=True, kw_only=True):
+    """In the order in which they were planned."""
+
+    run: str
+    milestones: list[Milestone]
 
 
 @declare(
@@ -22,20 +29,20 @@ _MOST_GOAL = 200
         ("clew milestones", "of the newest run"),
         ("clew milestones r6a0f --json", "for scripts"),
     ],
-    shape=shapes.MilestoneList,
+    shape=MilestoneList,
 )
 @run_argument
 @pass_session
 def command(session: Session, run: str | None) -> int:
     """Show what a run's planner planned, how far it is, and what is late."""
 
-    async def work(engine: AsyncEngine) -> tuple[shapes.MilestoneList, int]:
+    async def work(engine: AsyncEngine) -> tuple[MilestoneList, int]:
         name, workspace = await engine.find(run), engine.workspace
         now = workspace.clock.now()
         found = await milestones(workspace.journal, name, now)
         mask = workspace.redactor.value
-        lines = [shapes.MilestoneLine(**mask(msgspec.to_builtins(one))) for one in found]
-        return shapes.MilestoneList(run=name, milestones=lines), now
+        lines = [msgspec.convert(mask(msgspec.to_builtins(one)), Milestone) for one in found]
+        return MilestoneList(run=name, milestones=lines), now
 
     document, now = looking_back(session, work)
     if session.json:
@@ -55,7 +62,7 @@ def command(session: Session, run: str | None) -> int:
     return 0
 
 
-def _remark(one: shapes.MilestoneLine, now: int) -> list[Text | tuple[str, str]]:
+def _remark(one: Milestone, now: int) -> list[Text | tuple[str, str]]:
     """When it is due or ended, and by how much it is late."""
     parts: list[Text | tuple[str, str]] = []
     if one.state in ("done", "dropped") and one.ended is not None:

@@ -24,8 +24,9 @@ _DEFAULT = SearchConfig()
 
 
 def search_options(function: F) -> F:
-    """Everything that a search can be told."""
+    """Everything that a search can be told, and what is looked for: words in a row are one text."""
     options = (
+        click.argument("words", nargs=-1, metavar="[TEXT]..."),
         click.option("--k", type=int, default=_DEFAULT.k, show_default=True, help="Results."),
         click.option(
             "--mode", type=click.Choice(get_args(Strategy)), default=_DEFAULT.strategy, help="How the lists are made."
@@ -67,25 +68,27 @@ def search_options(function: F) -> F:
 @declare(
     "query",
     examples=[
-        ("clew query --text 'how is a run resumed?' --k 3", "in the memory of the project that is here"),
-        ("clew query --text pump --scope global --filter-kv lang=en --filter-kv 'year>=2020'", "only some of it"),
+        ("clew query 'how is a run resumed?' --k 3", "in the memory of the project that is here"),
+        ("clew query pump --scope global --filter-kv lang=en --filter-kv 'year>=2020'", "only some of it"),
         ("clew query --text pump --mode SPARSE_FIRST --explain --json", "for a script"),
     ],
     shape=SearchAnswer,
 )
-@click.option("--text", help="What is looked for.")
+@click.option("--text", help="What is looked for, as an option.")
 @search_options
 @scope_option
 @pass_session
-def command(session: Session, text: str | None, **options: Any) -> int:
+def command(session: Session, words: tuple[str, ...], text: str | None, **options: Any) -> int:
     """Search memory by meaning and by words."""
-    return searched(session, text, options)
+    if words and text is not None:
+        raise UsageError(f"what is looked for: {words[0]!r:.60} or --text {text!r:.60}?", hint="give it once")
+    return searched(session, " ".join(words) if text is None else text, options)
 
 
-def searched(session: Session, text: str | None, options: dict[str, Any]) -> int:
+def searched(session: Session, text: str, options: dict[str, Any]) -> int:
     """Search as the options say, and print what was found."""
-    if not text or not text.strip():
-        raise UsageError("what is looked for?", hint="clew query --text 'some words'")
+    if not text.strip():
+        raise UsageError("what is looked for?", hint="clew query 'some words'")
     config = SearchConfig(
         k=options["k"], strategy=options["mode"], fusion=options["fusion"], rrf_k=options["rrf_k"],
         dense_weight=options["dense_weight"], sparse_weight=options["sparse_weight"], graph_weight=options["graph_weight"],

@@ -144,8 +144,8 @@ def _without_lists(index: Any) -> Any:
 
 
 def _split(dims: int) -> tuple[int, int]:
-    """Dimensions are coded in so many groups of this size: 3 where that divides them (384, 768, 1536), else 4."""
-    size = 3 if dims % 3 == 0 else 4
+    """Dimensions are coded in so many groups of this size: 4 where that divides them and 3 does not (256, 1024), else 3."""
+    size = 4 if dims % 4 == 0 and dims % 3 else 3
     return -(-dims // size), size
 
 

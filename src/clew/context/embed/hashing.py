@@ -38,6 +38,10 @@ class Hashing:
                 vector[places] += signs * np.float32(1 + log1p(count - 1))
         return unit(vectors)
 
+    def asked(self, text: str) -> NDArray[np.float32]:
+        """Of a query: as of a document."""
+        return self.embed([text])[0]
+
 
 @lru_cache(maxsize=65536)
 def _index(word: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:

@@ -10,7 +10,7 @@ from clew.context.embed.hashing import Hashing
 from clew.context.embed.lsa import LEAST, SAMPLE, Lsa, Words
 
 Offline = Hashing | Lsa
-_LEAST_DIMS = 4
+_LEAST_DIMS = 5
 
 
 def offline(words: Words, texts: Sequence[str]) -> Offline:
@@ -19,6 +19,21 @@ def offline(words: Words, texts: Sequence[str]) -> Offline:
         return Hashing(words)
     learned = Lsa.learn(words, texts)
     return learned if learned.dims >= _LEAST_DIMS else Hashing(words)
+
+
+def asked(embedder: Offline | None, text: str) -> NDArray[np.float32] | None:
+    """A query's vector; None where vectors come from elsewhere, or it says nothing."""
+    vector = embedder.asked(text) if embedder is not None else None
+    return vector if vector is not None and vector.any() else None
+
+
+def learned_of(embedder: Offline | None, documents: int) -> float:
+    """Share of so many documents that an embedder can have learned from: 1 up to ``SAMPLE``, and for any that does not learn.
+
+    It knows the others less well, and has no more dimensions to tell them apart: beyond ``SAMPLE`` documents a list by words finds
+    more of what is wanted, the more of them there are.
+    """
+    return min(1.0, SAMPLE / documents) if isinstance(embedder, Lsa) and documents else 1.0
 
 
 def sampled(names: Sequence[str]) -> NDArray[np.intp]:

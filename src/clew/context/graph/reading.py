@@ -30,6 +30,13 @@ def stays(live: Version | None, text: str, read: Extracted | None) -> bool:
     return failed and live is not None and live.text == text and any(one.by for one in live.relations)
 
 
+def restated(before: Version | None, document: str, text: str) -> tuple[Relation, ...]:
+    """Of a text that was made of version ``before``: by rules, unless its relations came from elsewhere; those stay."""
+    if before is not None and before.relations != extract(before.id, before.text):
+        return before.relations
+    return extract(document, text)
+
+
 def told(read: Sequence[Extracted]) -> dict[str, Any]:
     """In the result of a put: who read what, or why not; and of what only the beginning was read."""
     shown: dict[str, dict[str, Any]] = {}

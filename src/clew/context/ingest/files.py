@@ -1,25 +1,20 @@
 """Files and folders into a collection, one write for a file or more: whatever ended it, the next time goes on from there."""
 
-import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b, sha256
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import msgspec
 
 from clew.context.collection import Collection
 from clew.context.graph.extract import extract
+from clew.context.ingest.folders import Gone, gone, mark, walked
 from clew.context.ingest.readers import LARGEST, Unreadable, kind_of, read
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Change, Put, Relation, Remove
 
-SKIPPED = frozenset(
-    ["node_modules", "__pycache__", "venv", "site-packages", "dist", "build", "target", "vendor", "coverage", "htmlcov"]
-)
-"""Folders that are passed over, besides those whose names begin with a dot."""
 _BATCH = 256
 """Documents after which what was read is written."""
 _SAME = ("path", "folder", "kind", "digest", "tags")
@@ -28,11 +23,12 @@ _MOST_LINE = 16 * 1024 * 1024
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """``origin``: who imports; ``graph``: relations are extracted."""
+    """``origin``: who imports; ``graph``: relations are extracted; ``prune``: documents of files that are gone are removed."""
 
     tags: tuple[str, ...] = ()
     origin: str = "import"
     graph: bool = True
+    prune: bool = False
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -50,11 +46,12 @@ Told = Callable[[Report, str], None]
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A file that is to be read. ``root``: name of the folder, or of the file, that was given; ``below``: its path in that folder,
-    or empty; ``mark``: which folder it is, whatever others of that name there are."""
+    """A file that is to be read. ``root``: name of the folder, or of the file, that was given; ``below``: its path in that
+    ``folder``, or empty; ``mark``: which folder it is, whatever others of that name there are."""
 
     root: str
     below: str
+    folder: Path
     mark: str
     path: Path
 
@@ -65,17 +62,18 @@ def found(paths: Sequence[Path]) -> list[Given]:
     for given in paths:
         whole = _resolved(given)
         if whole.is_dir():
-            for path in _walked(whole):
-                files.setdefault(path, Given(whole.name, path.relative_to(whole).as_posix(), _mark(whole), path))
+            which = mark(whole)
+            for path in walked(whole):
+                files.setdefault(path, Given(whole.name, path.relative_to(whole).as_posix(), whole, which, path))
         elif whole.is_file():
-            files.setdefault(whole, Given(whole.name, "", _mark(whole.parent), whole))
+            files.setdefault(whole, Given(whole.name, "", whole.parent, mark(whole.parent), whole))
         else:
             raise UsageError(f"there is no file or folder {str(given)!r:.300}")
     return sorted(files.values(), key=lambda one: (one.root, one.mark, one.below))
 
 
 def bring_in(collection: Collection, files: Sequence[Given], options: Options, told: Told) -> Report:
-    """Read what has changed and write it; pieces that a file no longer has are removed.
+    """Read what has changed and write it; pieces that a file no longer has are removed, and last what is to be pruned.
 
     Documents are named ``folder/path#piece``, or ``file#piece``; of another folder of the same name, ``folder~mark/path#piece``.
     """
@@ -101,7 +99,18 @@ def bring_in(collection: Collection, files: Sequence[Given], options: Options, t
             waiting = []
         told(report, name)
     _written(collection, waiting, report)
+    if options.prune:
+        for folder in dict.fromkeys(given.folder for given in files if given.below):
+            removals = [Remove(id=one, origin=options.origin) for one in gone(collection, folder).sure]
+            for start in range(0, len(removals), _BATCH):
+                _written(collection, removals[start : start + _BATCH], report)
     return report
+
+
+def left_behind(collection: Collection, paths: Sequence[Path]) -> Gone:
+    """Documents whose files are gone, of the folders among these paths. Raises UsageError for a path that is not there."""
+    found = [gone(collection, folder) for folder in dict.fromkeys(map(_resolved, paths)) if folder.is_dir()]
+    return Gone([name for one in found for name in one.sure], [name for one in found for name in one.unsure])
 
 
 def _resolved(path: Path) -> Path:
@@ -112,19 +121,13 @@ def _resolved(path: Path) -> Path:
         raise UsageError(f"there is no file or folder {str(path)!r:.300}{why}") from None
 
 
-def _mark(folder: Path) -> str:
-    """Which folder it is, without saying where."""
-    return blake2b(os.fsencode(folder), digest_size=6).hexdigest()
-
-
 def _free(collection: Collection, given: Given, taken: set[str]) -> str:
-    """What a given folder or file is called: by its name, unless another one has that."""
-    name = given.root
-    if _text(name) and (
-        name in taken or _owner(collection, name + ("/" if given.below else "#")) not in ("", given.mark)
-    ):
-        name = f"{name}~{given.mark}"
-    return name
+    """What a given folder or file is called: by its name, unless another one has that, or had it when this one came."""
+    name, own, end = given.root, f"{given.root}~{given.mark}", "/" if given.below else "#"
+    if not _text(name):
+        return name
+    other = name in taken or _owner(collection, name + end) not in ("", given.mark)
+    return own if other or _owner(collection, own + end) else name
 
 
 def _owner(collection: Collection, prefix: str) -> str:
@@ -234,22 +237,3 @@ def _written(collection: Collection, changes: Sequence[Change], report: Report) 
 
 def _tagged(metadata: dict[str, Any], options: Options) -> dict[str, Any]:
     return metadata | {"tags": list(options.tags)} if options.tags else metadata
-
-
-def _walked(folder: Path) -> Iterator[Path]:
-    """The files below it that are read, and folders that cannot be: reading says why."""
-    closed: list[OSError] = []
-    for base, folders, names in os.walk(folder, onerror=closed.append):
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in SKIPPED)
-        for name in sorted(names):
-            if not name.startswith(".") and kind_of(name) and _plain(Path(base, name)):
-                yield Path(base, name)
-    yield from (Path(error.filename) for error in closed)
-
-
-def _plain(path: Path) -> bool:
-    """A file, no link; or one of which nothing can be said."""
-    try:
-        return S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return True

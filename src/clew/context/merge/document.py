@@ -50,8 +50,25 @@ def merge_document(log: Documents, base_version: int, theirs: Put, at: int, reso
     return _merged(log, base_version, theirs, at, resolve)
 
 
+def preview(history: Sequence[Version], base_version: int, theirs: Put) -> Outcome:
+    """What ``merge_document`` would give by now, and nothing is written. Raises NotFound as it does."""
+    live, wanted, conflicts = _proposed(history, base_version, theirs, None)
+    return Outcome(live, wanted or theirs, conflicts)
+
+
 def _merged(log: Documents, base_version: int, theirs: Put, at: int, resolve: Resolver | None) -> Outcome:
-    history = log.history(theirs.id)
+    live, wanted, conflicts = _proposed(log.history(theirs.id), base_version, theirs, resolve)
+    if conflicts or wanted is None:
+        return Outcome(live, wanted or theirs, conflicts)
+    wanted = structs.replace(wanted, expected=live.version if live else 0)
+    (written,) = log.write([wanted], at)
+    return Outcome(written or live, wanted)
+
+
+def _proposed(
+    history: Sequence[Version], base_version: int, theirs: Put, resolve: Resolver | None
+) -> tuple[Version | None, Put | None, tuple[Conflict, ...]]:
+    """What is live, what is to be written instead (None: it stays removed), and what stands in the way."""
     base = _base(history, base_version, theirs.id)
     live = history[-1] if history and not history[-1].deleted else None
     if live:
@@ -60,11 +77,7 @@ def _merged(log: Documents, base_version: int, theirs: Put, at: int, resolve: Re
         wanted, conflicts = _removed(base, theirs, resolve)
     else:
         wanted, conflicts = theirs, ()
-    if conflicts or wanted is None:
-        return Outcome(live, wanted or theirs, conflicts)
-    wanted = structs.replace(wanted, expected=live.version if live else 0)
-    (written,) = log.write([wanted], at)
-    return Outcome(written or live, wanted)
+    return live, wanted, conflicts
 
 
 def _base(history: Sequence[Version], version: int, id: str) -> Version | None:  # noqa: A002

@@ -7,6 +7,8 @@ import msgspec
 
 from clew.context.merge.conflict import Conflict, Resolver
 
+MOST_LEVELS = 100
+"""Of objects that are merged key by key; what is below is a value."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -27,7 +29,7 @@ class MergedJson(msgspec.Struct, frozen=True):
 def merge_json(
     base: Any, ours: Any, theirs: Any, resolve: Resolver | None = None, part: Literal["metadata", "json"] = "json"
 ) -> MergedJson:
-    """Both sides' changes of ``base``; objects are merged key by key, at any depth.
+    """Both sides' changes of ``base``; objects are merged key by key, down to ``MOST_LEVELS``.
 
     Values are equal when they are the same JSON: 1, 1.0 and true are three values. A conflict names its place by JSON pointer;
     what ``resolve`` gives is JSON, or empty for no such key; anything else settles nothing.
@@ -49,7 +51,7 @@ class _Merger:
         if _same(ours, base):
             return theirs
         one, two, old = _object(ours), _object(theirs), {} if base is ABSENT else _object(base)
-        if one is None or two is None or old is None:
+        if one is None or two is None or old is None or pointer.count("/") >= MOST_LEVELS:
             return self._settle(base, ours, theirs, pointer)
         merged: dict[str, Any] = {}
         for key in (*one, *(key for key in two if key not in one)):

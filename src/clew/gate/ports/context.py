@@ -102,8 +102,10 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     strategy: Strategy = "AUTO"
     fusion: Fusion = "RECIPROCAL_RANK"
     rrf_k: int = 60
-    dense_weight: float = 0.5
-    sparse_weight: float = 0.5
+    dense_weight: float | None = None
+    sparse_weight: float | None = None
+    """Shares from 0 to 1; None: 0.5. Where neither is named, and the collection's own embedder has learned from a part of the
+    documents, meaning has that part of its half, and words have the rest; not where the search is ``deterministic``."""
     graph_weight: float = 0.0
     """Above 0, the documents that the graph reaches from the query's entities are a third list."""
     rerank_factor: int = 10

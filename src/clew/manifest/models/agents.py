@@ -173,9 +173,9 @@ class Search(Section):
     rrf_k: Annotated[int, Bound(least=1, most=100_000)] | None = None
     """Constant of reciprocal rank fusion (default 60)."""
     dense_weight: Share | None = None
-    """Weight of the dense list (default 0.5)."""
+    """Weight of the dense list (default 0.5; of a collection that learned its vectors from a part of its documents, less)."""
     sparse_weight: Share | None = None
-    """Weight of the sparse list (default 0.5)."""
+    """Weight of the sparse list (default 0.5, or what the dense one has less)."""
     rerank_factor: Annotated[int, Bound(least=1, most=1000)] | None = None
     """How many candidates per result are looked at (default 10)."""
     deterministic: bool = False
@@ -192,6 +192,9 @@ class Conversation(Section):
     """Last turns kept word for word (default 10)."""
     summarise_after: Turns | None = None
     """Turns after which the older ones are summarised (default 20)."""
+    agent: DottedName | None = None
+    """Who writes the summary: an agent with a model; its tools and schemas do not matter here. Without it, the most telling
+    sentences stand for the rest."""
 
 
 class Embedding(Section):
@@ -214,8 +217,15 @@ class Extraction(Section):
     """An agent with a model; its tools and schemas do not matter here."""
 
 
+class Merge(Section):
+    """Who settles what is in conflict where runs merge documents. Without it, the conflict is the handler's."""
+
+    agent: DottedName
+    """An agent with a model; its tools and schemas do not matter here."""
+
+
 class Memory(Section):
-    """Stores per scope, context profiles, search, embedding, extraction and conversation memory."""
+    """Stores per scope, context profiles, search, embedding, extraction, merges and conversation memory."""
 
     global_store: Store | None = None
     """Documents of every project."""
@@ -233,5 +243,7 @@ class Memory(Section):
     """What makes the vectors; without it, an embedder that learns from the documents themselves, offline."""
     extraction: Extraction | None = None
     """Who reads the relations of the knowledge graph; without it, rules find them."""
+    merge: Merge | None = None
+    """Who settles conflicts of merges."""
     conversation: Conversation | None = None
     """Conversation memory."""

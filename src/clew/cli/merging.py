@@ -1,0 +1,112 @@
+"""``clew context merge``: by rules alone, or with an agent of the project for the conflicts, in a run."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from clew.cli import present, shapes
+from clew.cli.command import command as declare
+from clew.cli.failures import FAILED, SUCCESS, printable
+from clew.cli.foreground import Foreground, drive_with
+from clew.cli.remembering import here, project_of, said, scope_option
+from clew.cli.session import Session, pass_session
+from clew.cli.summary import exit_code
+from clew.cli.terminal import money, plural
+from clew.core.errors import Failure, UsageError
+from clew.core.states import ENDED
+from clew.gate.ports.context import Put
+from clew.runtime.host import Host
+from clew.runtime.merging import CONFLICT
+from clew.service import merging, runs
+from clew.service.context import MergeAnswer
+from clew.service.engine import open_project
+
+
+@declare(
+    "merge",
+    examples=[
+        ("clew context merge note-1 --base 3 --text 'my version'", "though it is at version 5 by now"),
+        ("clew context merge note-1 --base 3 --agent clerk < mine.txt", "an agent settles what is in conflict"),
+    ],
+    shape=MergeAnswer,
+)
+@click.argument("id_", metavar="ID")
+@click.option("--base", type=int, required=True, metavar="VERSION", help="The version that yours was made from.")
+@click.option("--text", help="Your text; without it, stdin.")
+@click.option("--agent", metavar="NAME", help="The project's agent that settles conflicts, in a run.")
+@scope_option
+@pass_session
+def merge(session: Session, id_: str, base: int, text: str | None, agent: str | None, **where: Any) -> int:
+    """Merge your text with what others made of the same version.
+
+    Text is merged by lines, JSON by keys. With conflicts nothing is written: they are reported, and the text is printed with
+    markers where they are. With --agent that agent is asked to settle them first, in a run: clew runs lists it, its cost is
+    in clew costs, and clew resume goes on with it after a crash. What it cannot settle stays a conflict.
+    """
+    with here(session, where) as scoped:
+        before = [one for one in scoped.history(id_) if one.version == base]
+        theirs = Put(id=id_, text=said(text), metadata=before[0].metadata if before else {}, origin="cli")
+        if agent is None:
+            return _told(session, id_, scoped.merge(base, theirs))
+        scoped.unmerged(base, theirs)  # no run where there is no such base
+    outcome = _driven(session, base, theirs, agent, where)
+    return _told(session, id_, _answer(session, outcome, base, theirs, where), outcome)
+
+
+def _answer(session: Session, outcome: shapes.Outcome, base: int, theirs: Put, where: dict[str, Any]) -> MergeAnswer:
+    """What the run came to. Raises Failure where it ended by anything but a merge or a conflict."""
+    if outcome.status == "success":
+        return MergeAnswer(merged=True, conflicts=[], run=outcome.run, **outcome.output)
+    if outcome.state not in ENDED:
+        why = f"the run is {outcome.state}: {session.hint('resume', outcome.run)} goes on with it"
+        return MergeAnswer(merged=False, version=0, conflicts=[], text="", why=why, run=outcome.run)
+    error = cast("dict[str, Any]", outcome.error or {})
+    if error.get("code") != CONFLICT:
+        message, shown = f"run {outcome.run} {outcome.state}: {error.get('message')}", session.hint("show", outcome.run)
+        raise Failure(message, code=str(error.get("code") or outcome.state), hint=f"{shown} looks at it")
+    found: dict[str, Any] = error["details"]
+    with here(session, where) as scoped:
+        marked = scoped.unmerged(base, theirs)
+    return MergeAnswer(
+        merged=False, version=found["version"], conflicts=found["conflicts"], text=marked, by=found["by"], why=found["why"],
+        run=outcome.run,
+    )  # fmt: skip
+
+
+def _driven(session: Session, base: int, theirs: Put, agent: str, where: dict[str, Any]) -> shapes.Outcome:
+    """How the run stands that asks the agent. Raises Interrupted."""
+    project = project_of(where)
+    if project is None:
+        raise UsageError("whose agent?", hint="run this in a project's directory, or say --project DIR")
+    engine = open_project(Path(project), session.state)
+    plan = merging.plan_for(engine.plan, agent)
+    given = {"id": theirs.id, "text": theirs.text, "base": base, "agent": agent}
+    request = merging.request_for(engine.plan, where["scope"] or "project", given)
+
+    async def begin() -> Host:
+        return cast("Host", await runs.start(engine.workspace, plan, engine.directory, request))
+
+    async def work(foreground: Foreground) -> shapes.Outcome:
+        return await foreground.drive(begin, plan.graph)
+
+    return drive_with(session, engine, work)
+
+
+def _told(session: Session, id_: str, answer: MergeAnswer, outcome: shapes.Outcome | None = None) -> int:
+    if session.json:
+        present.emit(session, answer)
+    elif answer.merged:
+        session.say(f"{printable(id_)} is merged, at version {answer.version}")
+        for one in answer.settled:
+            session.say(f"settled by {answer.by}: {printable(one['why'] or 'no reason given')}")
+    elif answer.conflicts:
+        session.write(printable(answer.text) + "\n")
+        session.say(f"{plural(len(answer.conflicts), 'conflict')}; nothing was written")
+    if not session.json and answer.why:
+        session.say(printable(f"{answer.by}: {answer.why}" if answer.by else answer.why))
+    if outcome is None:
+        return SUCCESS if answer.merged else FAILED
+    if not session.json:
+        session.say(f"run {outcome.run}, {money(outcome.cost, outcome.unpriced)}")
+    return exit_code(outcome)

@@ -1,0 +1,98 @@
+"""How much each list counts where nobody says: it hangs on the documents alone."""
+
+import random
+
+import numpy as np
+import pytest
+
+from clew.context import search
+from clew.context.embed import offline
+from clew.gate.ports.context import Put, Query, SearchConfig
+
+WORDS = [f"{chr(97 + i)}{chr(97 + j)}{chr(97 + i)}o" for i in range(8) for j in range(8)]
+NOTHING = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+
+
+class Empty:
+    """Lists of nothing."""
+
+    def named(self, rows):
+        return [str(row) for row in rows]
+
+    def dense(self, query, k, mask, *, exact):
+        return NOTHING
+
+    def sparse(self, text, k, mask):
+        return NOTHING
+
+    def graph(self, text, k, mask):
+        return NOTHING
+
+    def only(self, rows):
+        return np.zeros(0, dtype=np.bool_)
+
+
+def weights(found):
+    return {name: told["weight"] for name, told in found.explain["lists"].items()} | {"why": found.explain["weights"]}
+
+
+@pytest.mark.parametrize(
+    ("learned", "config", "dense", "sparse", "why"),
+    [
+        (1.0, {}, 0.5, 0.5, "halves"),
+        (0.25, {}, 0.125, 0.875, "learned from 25%"),
+        (0.25, {"dense_weight": 0.5}, 0.5, 0.5, "named"),
+        (0.25, {"sparse_weight": 0.2}, 0.5, 0.2, "named"),
+        (0.25, {"dense_weight": 0.0, "sparse_weight": 1.0}, 0.0, 1.0, "named"),
+    ],
+)
+def test_what_is_named_counts(learned, config, dense, sparse, why):
+    found = search.run(Empty(), Query(text="x"), np.ones(2, np.float32), SearchConfig(**config), None, learned)
+    assert weights(found) == {"dense": dense, "sparse": sparse, "why": why}
+
+
+@pytest.fixture
+def documents():
+    chance = random.Random(5)
+    return [Put(id=f"d{i}", text=" ".join(chance.choices(WORDS, k=12))) for i in range(160)]
+
+
+def test_a_collection_that_outgrew_its_sample_trusts_words(opened, documents, monkeypatch):
+    monkeypatch.setattr(offline, "SAMPLE", 80)
+    config = SearchConfig()
+    few, many, other = opened("few"), opened("many"), opened("other")
+    few.write(documents[:80])
+    many.write(documents)
+    for put in reversed(documents):
+        other.write([put])
+    for collection in (few, many, other):
+        collection.tend()
+    query = Query(text=" ".join(WORDS[:3]))
+    assert weights(few.search(query, config)) == {"dense": 0.5, "sparse": 0.5, "why": "halves"}
+    assert weights(many.search(query, config)) == {"dense": 0.25, "sparse": 0.75, "why": "learned from 50%"}
+    assert weights(other.search(query, config)) == weights(many.search(query, config))
+    named = SearchConfig(dense_weight=0.5, sparse_weight=0.5)
+    assert weights(many.search(query, named)) == {"dense": 0.5, "sparse": 0.5, "why": "named"}
+    steady = SearchConfig(deterministic=True)
+    assert weights(many.search(query, steady)) == {"dense": 0.5, "sparse": 0.5, "why": "halves"}
+
+
+def test_made_anew_from_the_log_it_finds_the_same(opened, documents, monkeypatch):
+    monkeypatch.setattr(offline, "SAMPLE", 80)
+    config, query = SearchConfig(deterministic=True), Query(text=" ".join(WORDS[:3]))
+    collection = opened("c")
+    collection.write(documents)
+    before = collection.search(query, config)
+    collection.save()
+    again = opened("c").search(query, config)
+    assert (again.hits, again.explain) == (before.hits, before.explain)
+
+
+def test_vectors_from_elsewhere_count_half(opened, documents, vector, monkeypatch):
+    monkeypatch.setattr(offline, "SAMPLE", 80)
+    collection = opened("c", space="m")
+    collection.write(
+        [Put(id=put.id, text=put.text, vector=vector(1, i), embedder="m") for i, put in enumerate(documents)]
+    )
+    found = collection.search(Query(text=WORDS[0], vector=vector(1, 2)))
+    assert weights(found) == {"dense": 0.5, "sparse": 0.5, "why": "halves"}
