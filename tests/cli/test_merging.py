@@ -83,6 +83,16 @@ def test_without_a_conflict_nobody_is_asked(cli, shop):
     assert not model.seen
 
 
+def test_what_was_removed_and_what_is_new(cli, shop):
+    shop(said(""))
+    cli("context", "remove", "list")
+    assert "list was removed, and stays so" in cli(*MERGE, "--agent", "clerk").err
+    new = ("context", "merge", "new", "--base", 0, "--text", "x")
+    assert "new is merged, at version 1" in cli(*new).err
+    shop()
+    assert cli("context", "merge", "newer", "--base", 0, "--text", "x", "--agent", "clerk").code == 0
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [(said(None, "who decides?"), "conflict 1 is left open: who decides?"), (ScriptedModel.refusal("no"), "declined")],

@@ -1,6 +1,7 @@
 """``context`` effects: what is asked is checked, what was acknowledged is there, and a run sees its own scopes only."""
 
 import asyncio
+import random
 from itertools import count
 
 import msgspec
@@ -8,10 +9,12 @@ import pytest
 
 from clew.context import turns
 from clew.context.driver import ContextDriver
+from clew.context.embed import offline
 from clew.context.store import ContextStore
 from clew.core.errors import Failure
 from clew.core.events import Principal
 from clew.gate.effect import Effect
+from clew.gate.ports.context import Put, Relation
 
 
 @pytest.fixture
@@ -234,6 +237,31 @@ async def test_metadata_that_is_too_large_is_left_out_and_says_so(ask, keep):
     assert hit["metadata"] == {"cut": "metadata of 30,010 bytes"}
     (item,) = (await ask("assemble", {"profile": "p", "query": "pump", "sources": [{"scope": "global"}]}))["items"]
     assert item["metadata"] == hit["metadata"]
+
+
+async def test_several_scopes_are_searched_with_the_same_weights(ask, keep, monkeypatch):
+    monkeypatch.setattr(offline, "SAMPLE", 80)
+    words = [f"{chr(97 + i)}{chr(97 + j)}lo" for i in range(8) for j in range(8)]
+    chance = random.Random(5)
+    many = [{"id": f"d{i}", "text": " ".join(chance.choices(words, k=12))} for i in range(160)]
+    await keep(*many, scope="global")
+    await keep("aalo balo")
+    found = await ask("search", {"text": "aalo balo", "scopes": ["global"], "config": {"deterministic": True}})
+    assert found["explain"]["global"]["weights"] == "halves"
+    found = await ask("search", {"text": "aalo balo", "scopes": ["project", "global"]})
+    assert {one["lists"]["sparse"]["weight"] for one in found["explain"].values()} == {0.5}
+
+
+@pytest.mark.parametrize("by", ["", "somebody"])
+async def test_relations_from_elsewhere_stay_with_the_same_text(ask, keep, stores, by):
+    fact = Relation(subject="Ann", relation="owns", object="Pump 7", by=by)
+    await keep("nothing in particular")
+    with stores("t").using("project:p") as collection:
+        collection.write([Put(id="a", text="the pump", relations=(fact,))])
+        await keep({"id": "a", "text": "the pump", "metadata": {"k": 1}})
+        assert collection.get("a").relations == (fact,)
+        await keep({"id": "a", "text": "Ann Lee leads Search Core."})
+        assert "Ann Lee" in {one.subject for one in collection.get("a").relations}
 
 
 async def test_the_best_of_all_scopes_come_first(ask, keep):

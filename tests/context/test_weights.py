@@ -7,6 +7,7 @@ import pytest
 
 from clew.context import search
 from clew.context.embed import offline
+from clew.context.weights import alike
 from clew.gate.ports.context import Put, Query, SearchConfig
 
 WORDS = [f"{chr(97 + i)}{chr(97 + j)}{chr(97 + i)}o" for i in range(8) for j in range(8)]
@@ -75,6 +76,14 @@ def test_a_collection_that_outgrew_its_sample_trusts_words(opened, documents, mo
     assert weights(many.search(query, named)) == {"dense": 0.5, "sparse": 0.5, "why": "named"}
     steady = SearchConfig(deterministic=True)
     assert weights(many.search(query, steady)) == {"dense": 0.5, "sparse": 0.5, "why": "halves"}
+
+
+@pytest.mark.parametrize(
+    ("config", "collections", "dense"),
+    [({}, 1, None), ({}, 2, 0.5), ({"sparse_weight": 0.2}, 2, None), ({"dense_weight": 0.1}, 3, 0.1)],
+)
+def test_what_is_compared_has_the_same_weights(config, collections, dense):
+    assert alike(SearchConfig(**config), collections).dense_weight == dense
 
 
 def test_made_anew_from_the_log_it_finds_the_same(opened, documents, monkeypatch):

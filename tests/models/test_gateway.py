@@ -356,6 +356,37 @@ async def test_retry_after_is_heeded_and_others_asked_meanwhile():
     assert (await world.ask(key="third")).by == "a/m"
 
 
+@pytest.mark.parametrize("names", ["a", "ab"])
+async def test_all_tries_together_are_within_their_time(names):
+    world = World(**{name: Client("rate_limited") for name in names})
+
+    async def slow():
+        await world.clock.passes(4000)
+        return "provider_timeout"
+
+    for client in world.clients.values():
+        client.script = [slow]
+    began = world.clock.now()
+    outcome = await world.ask(parameters={"within": 6, "timeout": 5})
+    assert outcome.error["code"] == "model_unavailable"
+    assert 6000 <= world.clock.now() - began < 10_000, "the clients here do not heed what they are told"
+    told = [request.parameters["timeout"] for client in world.clients.values() for _, request in client.asked]
+    assert (max(told), len(told)) == (5, 2)
+    assert min(told) <= 2
+    for odd in (True, "6", 0, -1, float("inf")):
+        world = World(a=Client("yes"))
+        await world.ask(parameters={"within": odd})
+        assert "timeout" not in world.clients["a"].asked[0][1].parameters
+
+
+async def test_nobody_waits_beyond_the_time_of_all_tries():
+    limited = Failure("slow down", code="rate_limited", details={"retry_after_ms": 20_000})
+    world = World(a=Client(limited))
+    began = world.clock.now()
+    assert (await world.ask(parameters={"within": 15})).error["code"] == "model_unavailable"
+    assert world.clock.now() == began
+
+
 async def test_the_soonest_ready_is_waited_for():
     def limited(ms: int) -> Failure:
         return Failure("slow down", code="rate_limited", details={"retry_after_ms": ms})

@@ -174,6 +174,21 @@ async def test_where_the_agent_fails_the_conflict_stays(one, memory, answers, co
     assert (await merging.replay(result.run_id, handlers=True)).verdict == "identical"
 
 
+async def test_a_whole_number_is_one_however_it_is_written(one, memory):
+    memory(BASE, OURS)
+    said_ = '{"conflicts": [{"number": 1.0, "text": "Mended.", "why": "both"}]}'
+    assert (await one("merge", said_).run(GIVEN)).output["text"].startswith("Mended.\n")
+
+
+async def test_what_can_be_no_document_stays_a_conflict(one, memory):
+    deep = "[" * 100 + "]" * 100
+    for n in (1, 2):
+        memory(Put(id="halls", text=BASE, metadata={"a": n}))
+    result = await one("merge", said(deep)).run(GIVEN | {"text": BASE, "metadata": {"a": 3}})
+    assert (result.error["code"], result.error["details"]["code"]) == ("merge_conflict", "invalid_request")
+    assert len(memory()) == 2
+
+
 async def test_what_does_not_fit_goes_back_to_the_model(one, memory):
     memory(BASE, OURS)
     result = await one("merge", {"conflicts": 5}, said("Mended, badly.")).run(GIVEN)

@@ -157,7 +157,7 @@ async def test_a_limit_of_the_agent_is_one(one):
 async def test_it_takes_half_of_the_time_that_is_left_at_most(one):
     talking = one(*["So it is."] * 3, POINTS)
     await talk(talking, 3)
-    assert talking._models.seen[-1].parameters["timeout"] == 150.0
+    assert [talking._models.seen[-1].parameters[name] for name in ("timeout", "within")] == [150.0, 150.0]
     talking = one(*["So it is."] * 2, POINTS, clerk={"limits": {"time": "7s"}})
     await talk(talking, 2, 3)
     assert talking._models.seen[-1].parameters["timeout"] == 7.0

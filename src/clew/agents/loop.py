@@ -143,8 +143,9 @@ class _Loop:
             most = own.get("max_tokens")
             own = {**own, "max_tokens": min(room, most) if isinstance(most, int) else room}
         if (left := self._spent.seconds()) is not None:
-            longest = own.get("timeout")
-            own = {**own, "timeout": min(left, longest) if isinstance(longest, int | float) else left}
+            for name in ("timeout", *(["within"] if "within" in own else [])):
+                longest = own.get(name)
+                own = {**own, name: min(left, longest) if isinstance(longest, int | float) else left}
         request: Json = {"model": job.agent.model, "messages": [*self._messages], "parameters": own}
         if job.schema is not None:
             request["schema"] = job.schema

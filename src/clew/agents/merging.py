@@ -54,7 +54,8 @@ _PLACE = ("pointer", "above", "below")
 
 
 class _Said(msgspec.Struct, frozen=True):
-    number: int
+    number: int | float
+    """JSON Schema takes 1.0 for an integer."""
     text: str | None
     why: str
 

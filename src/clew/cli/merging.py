@@ -45,7 +45,7 @@ def merge(session: Session, id_: str, base: int, text: str | None, agent: str | 
     in clew costs, and clew resume goes on with it after a crash. What it cannot settle stays a conflict.
     """
     with here(session, where) as scoped:
-        before = [one for one in scoped.history(id_) if one.version == base]
+        before = [one for one in scoped.history(id_) if one.version == base] if base else []
         theirs = Put(id=id_, text=said(text), metadata=before[0].metadata if before else {}, origin="cli")
         if agent is None:
             return _told(session, id_, scoped.merge(base, theirs))
@@ -97,7 +97,8 @@ def _told(session: Session, id_: str, answer: MergeAnswer, outcome: shapes.Outco
     if session.json:
         present.emit(session, answer)
     elif answer.merged:
-        session.say(f"{printable(id_)} is merged, at version {answer.version}")
+        state = f"is merged, at version {answer.version}" if answer.version else "was removed, and stays so"
+        session.say(f"{printable(id_)} {state}")
         for one in answer.settled:
             session.say(f"settled by {answer.by}: {printable(one['why'] or 'no reason given')}")
     elif answer.conflicts:

@@ -21,6 +21,7 @@ from clew.context.scopes import Kind, Scope
 from clew.context.search import check
 from clew.context.store import ContextStore
 from clew.context.turns import OURS, TURN, Bounds, Summarised, added, measured, recall, summarise
+from clew.context.weights import alike
 from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
 from clew.core.codec import plain
 from clew.core.errors import Conflict, Failure, JournalError, NotFound, UsageError
@@ -176,6 +177,7 @@ class _Seat:
     def _search(self, wanted: Wanted) -> dict[str, Any]:
         query = Query(text=wanted.text, filter=wanted.filter)
         check(query, wanted.config)  # whether there is anything to search or not
+        config = alike(wanted.config, len(dict.fromkeys(wanted.scopes)))
         if wanted.filter is not None:
             filters.parse(wanted.filter)
         found: list[tuple[str, Hit, Version]] = []
@@ -184,7 +186,7 @@ class _Seat:
             try:
                 with self._using(kind) as collection:
                     asked, why = self._asked(collection, query)
-                    result = collection.search(asked, wanted.config)
+                    result = collection.search(asked, config)
                     there = collection.log.get_many([hit.doc_id for hit in result.hits])
             except NotFound:
                 explain[kind] = {"documents": 0}
@@ -211,9 +213,9 @@ class _Seat:
         return {"versions": versions} | ({"due": msgspec.to_builtins(due)} if due is not None else {})
 
     def _as_read(self, collection: Collection, change: Change) -> Change:
-        """With the relations that it has, where an agent that read the same text before cannot be asked now."""
+        """With the relations that it has, where they are better."""
         read = self._read.get(change.id)
-        live = collection.log.get(change.id) if read is not None and isinstance(change, Put) else None
+        live = collection.log.get(change.id) if isinstance(change, Put) else None
         if live is None or not isinstance(change, Put) or not stays(live, change.text, read):
             return change
         return msgspec.structs.replace(change, relations=live.relations)
@@ -225,6 +227,7 @@ class _Seat:
         sources, conversation = asked.sources, asked.conversation
         if not self._ids["session"]:  # a profile serves runs without a session too
             sources, conversation = tuple(one for one in sources if one.scope != "session"), False
+        asked = msgspec.structs.replace(asked, config=alike(asked.config, len(sources)))
         memory = self._conversation(asked) if conversation else None
         room = max(0, asked.max_tokens - (memory.tokens if memory is not None else 0))
         candidates = [one for source in sources for one in self._candidates(asked, source)]

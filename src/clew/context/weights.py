@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from clew.gate.ports.context import ListName, SearchConfig
 
 
@@ -12,6 +14,13 @@ def weighed(config: SearchConfig, lists: Sequence[ListName], learned: float) -> 
     dense = half if config.dense_weight is None else config.dense_weight
     sparse = 1 - half if config.sparse_weight is None else config.sparse_weight
     return {name: {"dense": dense, "sparse": sparse}.get(name, config.graph_weight) for name in lists}
+
+
+def alike(config: SearchConfig, collections: int) -> SearchConfig:
+    """What is found in several collections is compared by its fused scores: then all of them have the same weights."""
+    if collections < 2 or _named(config):
+        return config
+    return msgspec.structs.replace(config, dense_weight=0.5, sparse_weight=0.5)
 
 
 def explained(config: SearchConfig, learned: float) -> str:

@@ -49,6 +49,8 @@ class Chain:
             asked = len(call.tries)
             last = not self._ready(call.left())
             for name in call.left():
+                if call.over(self._clock.now()):
+                    return None
                 circuit = self._circuit(name)
                 standing, _ = circuit.standing(self._clock.now(), last=last)
                 if standing != "ready":
@@ -67,7 +69,7 @@ class Chain:
                 wait = max(wait, _backoff(call.key, rounds))
             else:
                 wait += int(_fraction(call.key, len(call.tries)) * _SPREAD_MS)
-            if call.waited + wait > PATIENCE_MS:
+            if call.waited + wait > PATIENCE_MS or call.over(now + wait):
                 call.gave_up_at = wait
                 return None
             await self._pause(wait)
@@ -112,10 +114,11 @@ class Chain:
 
 
 class Call:
-    """One effect on its way along its chain. ``key``: its outward key; ``what`` is asked, as failures name it."""
+    """One effect on its way along its chain. ``key``: its outward key; ``what`` is asked, as failures name it; ``until``: nobody
+    is asked from then on, in ms since the epoch."""
 
-    def __init__(self, key: str, what: str, chain: tuple[str, ...]) -> None:
-        self.key, self._what = key, what
+    def __init__(self, key: str, what: str, chain: tuple[str, ...], until: int | None = None) -> None:
+        self.key, self._what, self._until = key, what, until
         self._left = dict.fromkeys(chain, ROUNDS)
         self._failures: dict[str, Failure] = {}
         self._waiting = 0
@@ -128,6 +131,9 @@ class Call:
     def left(self) -> list[str]:
         """Deployments that may be asked, in order."""
         return [name for name, times in self._left.items() if times]
+
+    def over(self, now: int) -> bool:
+        return self._until is not None and now >= self._until
 
     def wait(self, ms: int) -> None:
         self.waited += ms

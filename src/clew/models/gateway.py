@@ -7,6 +7,7 @@ nobody answers, the effect fails and names every try.
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import msgspec
@@ -57,11 +58,13 @@ class Gateway:
         except msgspec.ValidationError as error:
             raise Failure(f"{effect.name}: this is no model request: {error}", code="invalid_request") from None
         decision = decide(self._catalog, effect, request, self._dear)
-        call, voice = Call(effect.outward_key, f"model {request.model!r}", decision.chain), Voice(self._streams, effect)
+        until = self._until(request)
+        call = Call(effect.outward_key, f"model {request.model!r}", decision.chain, until)
+        voice = Voice(self._streams, effect)
 
         async def ask(name: str) -> Answered:
             provider, model = self._catalog.deployment(name)
-            return await self._client(provider).ask(model, request, voice.begin())
+            return await self._client(provider).ask(model, self._in_time(request, until), voice.begin())
 
         try:
             answered = await self._chain.first(call, ask)
@@ -73,6 +76,21 @@ class Gateway:
     async def close(self) -> None:
         clients, self._clients = list(self._clients.values()), {}
         await asyncio.gather(*(client.close() for client in clients))
+
+    def _until(self, request: ModelRequest) -> int | None:
+        """When the parameter ``within`` is over: seconds, for all tries together."""
+        within = request.parameters.get("within")
+        if not isinstance(within, int | float) or isinstance(within, bool) or not 0 < within < inf:
+            return None
+        return self._clock.now() + int(within * 1000)
+
+    def _in_time(self, request: ModelRequest, until: int | None) -> ModelRequest:
+        """One try, which is over when all of them are."""
+        if until is None:
+            return request
+        left, longest = max(1, until - self._clock.now()) / 1000, request.parameters.get("timeout")
+        timeout = min(left, longest) if isinstance(longest, int | float) and longest > 0 else left
+        return msgspec.structs.replace(request, parameters={**request.parameters, "timeout": timeout})
 
     def _client(self, provider: Provider) -> ModelClient:
         if provider.id not in self._clients:

@@ -29,10 +29,16 @@ async def merged(project: Project, body: Performer, request: Json, agent: str | 
     begin with ``key``. Raises Failure: ``unknown_agent``, ``merge_conflict``, and what the driver raises.
     """
     name, document, done, number = _agent(project, agent), request["id"], dict[str, Json](), 0
+    found: Json = {}
     while True:
         number += 1
         asked = request | ({"settled": {one: said["text"] for one, said in done.items()}} if done else {})
-        found = (await body.perform(_effect(body, f"{key}merge{number}", "merge", asked))).value()
+        try:
+            found = (await body.perform(_effect(body, f"{key}merge{number}", "merge", asked))).value()
+        except Failure as failure:
+            if not done or failure.code != "invalid_request":
+                raise
+            raise _conflict(document, found, name, failure) from failure  # with what was settled it can be no document
         if "conflicts" not in found:
             used = [{field: value for field, value in done[one].items() if field != "name"} for one in found["settled"]]
             version = await _completed(project, body, request, found, key)

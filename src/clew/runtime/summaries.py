@@ -53,9 +53,11 @@ async def _points(project: Project, seat: Seat, due: dict[str, Any], left: int) 
     """``left``: milliseconds of the body, of which half may be used: it has its output already, and is not to be lost for this."""
     agent = project.plan.agents[seat.agent]
     own = agent.limits.time_ms
-    limits = msgspec.structs.replace(agent.limits, time_ms=max(1, left // 2 if own is None else min(own, left // 2)))
+    most = max(1, left // 2 if own is None else min(own, left // 2))
+    limits = msgspec.structs.replace(agent.limits, time_ms=most)
+    within = {**agent.parameters, "within": most / 1000}  # tries of all fallbacks, and the waits between them
     job = loop.Job(
-        name=seat.agent, agent=msgspec.structs.replace(agent, limits=limits), input=due["material"], instructions=INSTRUCTIONS,
-        schema=SCHEMA,
+        name=seat.agent, agent=msgspec.structs.replace(agent, limits=limits, parameters=within), input=due["material"],
+        instructions=INSTRUCTIONS, schema=SCHEMA,
     )  # fmt: skip
     return (await loop.run(job, seat))["points"]

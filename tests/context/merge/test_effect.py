@@ -78,6 +78,28 @@ def test_what_was_settled_holds_for_the_very_same_conflict(collection: Collectio
     assert do("1\nkeep\nmore\n", settled=settled)["text"] == "I\nkeep\nmore\nnew\n"
 
 
+def test_what_was_settled_is_what_stands_there(collection: Collection, do: Any, monkeypatch: Any) -> None:
+    collection.write([Put(id="d", text="a\nkeep\nb\n")])
+    collection.write([Put(id="d", text="A\nkeep\nB\n")])
+    (conflict,) = do("X\nkeep\nb\n")["conflicts"]
+    settled = {conflict["name"]: "Q\n", "stale": "never"}
+    write, taken_back = collection.write, [Put(id="d", text="a\nkeep\nB\n")]
+
+    def meanwhile(changes: Any) -> Any:
+        if taken_back:
+            write([taken_back.pop()])
+        return write(changes)
+
+    monkeypatch.setattr(collection, "write", meanwhile)
+    merged = do("X\nkeep\nb\n", settled=settled)
+    assert (merged["text"], merged["settled"]) == ("X\nkeep\nB\n", [])
+    assert do("X\nkeep\nb\n", settled=settled) == merged, "asked for again after a crash"
+    again = do("Y\nkeep\nb\n", origin="r:2")["conflicts"][0]["name"]
+    merged = do("Y\nkeep\nb\n", origin="r:2", settled={again: "Z\n", "stale": "never"})
+    assert (merged["text"], merged["settled"]) == ("Z\nkeep\nB\n", [again])
+    assert do("Y\nkeep\nb\n", origin="r:2", settled={again: "Z\n", "stale": "never"}) == merged
+
+
 def test_relations_that_somebody_read_stay(collection: Collection, do: Any) -> None:
     fact = Relation(subject="Ann", relation="leads", object="Core", by="clerk")
     collection.write([Put(id="d", text="a\nb\n", relations=(fact,))])

@@ -25,9 +25,13 @@ def stated(document: str, text: str, read: Extracted | None) -> tuple[Relation, 
 
 
 def stays(live: Version | None, text: str, read: Extracted | None) -> bool:
-    """Whether what an agent read of the same text before is better than what there is now: it could not be asked."""
-    failed = read is not None and bool(read.why)
-    return failed and live is not None and live.text == text and any(one.by for one in live.relations)
+    """Whether the relations of the same text are better than what there is now: an agent that read it before could not be asked
+    now, or nobody reads and they came from elsewhere."""
+    if live is None or live.text != text:
+        return False
+    if read is None:
+        return live.relations != extract(live.id, live.text)
+    return bool(read.why) and any(one.by for one in live.relations)
 
 
 def restated(before: Version | None, document: str, text: str) -> tuple[Relation, ...]:

@@ -44,9 +44,12 @@ def walked(folder: Path) -> Iterator[Path]:
 
 def gone(collection: Collection, folder: Path) -> Gone:
     """Of the documents that came with this folder (not of files that were given by themselves). No text is read for it."""
+    names = collection.newest(
+        sys.maxsize, {"term": {"folder": mark(folder)}}
+    )  # first: what comes meanwhile is not gone
     there = {path.relative_to(folder).as_posix() for path in walked(folder)}  # with the folders that could not be read
     found, bare = Gone([], []), cache(_bare)
-    for name in collection.newest(sys.maxsize, {"term": {"folder": mark(folder)}}):
+    for name in names:
         file, _, piece = name.rpartition("#")
         _, within, below = file.partition("/")
         if within and piece.isdigit() and below not in there:

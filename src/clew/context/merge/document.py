@@ -50,9 +50,9 @@ def merge_document(log: Documents, base_version: int, theirs: Put, at: int, reso
     return _merged(log, base_version, theirs, at, resolve)
 
 
-def preview(history: Sequence[Version], base_version: int, theirs: Put) -> Outcome:
-    """What ``merge_document`` would give by now, and nothing is written. Raises NotFound as it does."""
-    live, wanted, conflicts = _proposed(history, base_version, theirs, None)
+def preview(history: Sequence[Version], base_version: int, theirs: Put, resolve: Resolver | None = None) -> Outcome:
+    """What ``merge_document`` would give after that ``history``, and nothing is written. Raises NotFound as it does."""
+    live, wanted, conflicts = _proposed(history, base_version, theirs, resolve)
     return Outcome(live, wanted or theirs, conflicts)
 
 

@@ -5,6 +5,7 @@ what was settled holds where the very same conflict is found again, whatever oth
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,7 +15,9 @@ from clew.context.graph.reading import restated
 from clew.context.log import rules
 from clew.context.log.port import NO_BOUNDS
 from clew.context.merge.conflict import Conflict
+from clew.context.merge.document import preview
 from clew.context.scopes import Kind
+from clew.core.errors import NotFound
 from clew.core.identity import digest
 from clew.gate.ports.context import Put, Version
 
@@ -49,41 +52,39 @@ def perform(collection: Collection, asked: Merging, origin: str) -> dict[str, An
     Raises NotFound where the base is not known, VersionConflict where others were faster ten times, UsageError for what can be no
     document.
     """
-    before = collection.log.history(asked.id, origin)
-    if before:  # it was written before a crash, and is asked for again: others may have gone on since
-        return _stands(before[-1], origin, [*asked.settled])
-    base = next((one for one in collection.log.history(asked.id) if one.version == asked.base), None)
+    history = collection.log.history(asked.id)
+    base = next((one for one in history if one.version == asked.base), None)
     metadata = asked.metadata if asked.metadata is not None else base.metadata if base is not None else {}
     relations = restated(base, asked.id, asked.text)
     theirs = Put(id=asked.id, text=asked.text, metadata=metadata, relations=relations, origin=origin)
+    before = [one for one in history if one.origin == origin]
+    if before:  # it was written before a crash, and is asked for again: others may have gone on since
+        return _stands(history, asked, theirs, before[-1])
     rules.ready([theirs], NO_BOUNDS)  # what can be no document is not compared either
-    used: dict[str, None] = {}
-
-    def resolve(conflict: Conflict) -> str | None:
-        known = name(conflict)
-        if known in asked.settled:
-            used[known] = None
-        return asked.settled.get(known)
-
-    outcome = collection.merge(asked.base, theirs, resolve)
+    outcome = collection.merge(asked.base, theirs, lambda conflict: asked.settled.get(name(conflict)))
     live = outcome.version
     if outcome.conflicts:
         there = (live.version, live.text) if live is not None else (0, "")
         return {"version": there[0], **told(outcome.conflicts, there[1])}
-    return _stands(live, origin, [*used])
+    return _stands(collection.log.history(asked.id), asked, theirs, live)
 
 
-def _stands(live: Version | None, origin: str, settled: Sequence[str]) -> dict[str, Any]:
+def _stands(history: Sequence[Version], asked: Merging, theirs: Put, live: Version | None) -> dict[str, Any]:
+    """``settled`` hangs on what the merge was made of alone, however often it was tried, and when it is asked for again."""
+    written = live is not None and live.origin == theirs.origin
+    used: dict[str, None] = {}
+
+    def resolve(conflict: Conflict) -> str | None:
+        known = name(conflict)
+        used.update(dict.fromkeys({known} & asked.settled.keys()))
+        return asked.settled.get(known)
+
+    with suppress(NotFound):  # forgotten meanwhile
+        preview([one for one in history if live is None or not written or one.n < live.n], asked.base, theirs, resolve)
+    told = {"written": written, "settled": [*used]}
     if live is None:
-        return {"version": 0, "text": "", "metadata": {}, "written": False, "settled": settled}
-    written = live.origin == origin
-    return {
-        "version": live.version,
-        "text": live.text,
-        "metadata": live.metadata,
-        "written": written,
-        "settled": settled,
-    }
+        return {"version": 0, "text": "", "metadata": {}, **told}
+    return {"version": live.version, "text": live.text, "metadata": live.metadata, **told}
 
 
 def name(conflict: Conflict) -> str:

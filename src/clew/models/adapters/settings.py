@@ -19,8 +19,8 @@ COMMON = frozenset({
     "parallel_tool_calls", "tool_choice", "service_tier", "thinking",
 })  # fmt: skip
 OWN_PREFIXES = ("openai_", "anthropic_", "google_")
-OURS = frozenset({"timeout", "offline"})
-"""For the connection, and for the offline provider: no provider is told."""
+OURS = frozenset({"timeout", "within", "offline"})
+"""For the connection, the gateway and the offline provider: no provider is told."""
 WITH_TOOLS = frozenset({"parallel_tool_calls", "tool_choice"})
 
 
