@@ -58,6 +58,7 @@ bench: .venv/.dev  ## the engine beside its peers, where they are installed
 
 docs: .venv/.dev  ## generated references, made anew
 	$(BIN)/python -m clew.cli.docs
+	$(BIN)/python -m clew.manifest.generate
 	$(BIN)/python docs/generate.py
 
 clean:

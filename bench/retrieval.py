@@ -37,7 +37,9 @@ WAYS: dict[str, SearchConfig] = {
     "hybrid, rank": SearchConfig(k=DEPTH, fusion="RECIPROCAL_RANK", rerank_factor=1),
     "hybrid, sum": SearchConfig(k=DEPTH, fusion="WEIGHTED_SUM", rerank_factor=1),
     "hybrid, max": SearchConfig(k=DEPTH, fusion="MAX_SCORE", rerank_factor=1),
-    "halves, rank": SearchConfig(k=DEPTH, dense_weight=0.5, sparse_weight=0.5, rerank_factor=1),
+    "halves, rank": SearchConfig(
+        k=DEPTH, dense_weight=0.5, sparse_weight=0.5, fusion="RECIPROCAL_RANK", rerank_factor=1
+    ),
     "halves, sum": SearchConfig(k=DEPTH, dense_weight=0.5, sparse_weight=0.5, fusion="WEIGHTED_SUM", rerank_factor=1),
     "hybrid + graph": SearchConfig(k=DEPTH, graph_weight=0.25, rerank_factor=1),
 }

@@ -33,6 +33,32 @@ class Empty:
         return np.zeros(0, dtype=np.bool_)
 
 
+@pytest.mark.parametrize(
+    ("learned", "config", "how"),
+    [
+        (None, {}, "RECIPROCAL_RANK"),
+        (1.0, {}, "WEIGHTED_SUM"),
+        (0.25, {"dense_weight": 0.5}, "WEIGHTED_SUM"),
+        (1.0, {"rrf_k": 10}, "RECIPROCAL_RANK"),
+        (1.0, {"fusion": "MAX_SCORE", "rrf_k": 10}, "MAX_SCORE"),
+        (None, {"fusion": "WEIGHTED_SUM"}, "WEIGHTED_SUM"),
+    ],
+)
+def test_scores_are_summed_where_it_is_known_what_they_are_worth(learned, config, how):
+    found = search.run(Empty(), Query(text="x"), np.ones(2, np.float32), SearchConfig(**config), None, learned)
+    assert found.explain["fusion"] == how
+
+
+def test_lists_are_joined_as_whose_vectors_they_are_asks_for(opened, vector):
+    own, other = opened("own"), opened("other", space="m")
+    for collection in (own, other):
+        collection.write([Put(id=f"d{i}", text=f"pump {i}", vector=vector(1, i), embedder="m") for i in range(3)])
+    query = Query(text="pump", vector=vector(1, 2))
+    assert own.search(query).explain["fusion"] == "WEIGHTED_SUM"
+    assert own.search(query, SearchConfig(deterministic=True)).explain["fusion"] == "RECIPROCAL_RANK"
+    assert other.search(query).explain["fusion"] == "RECIPROCAL_RANK"
+
+
 def weights(found):
     return {name: told["weight"] for name, told in found.explain["lists"].items()} | {"why": found.explain["weights"]}
 
@@ -84,6 +110,19 @@ def test_a_collection_that_outgrew_its_sample_trusts_words(opened, documents, mo
 )
 def test_what_is_compared_has_the_same_weights(config, collections, dense):
     assert alike(SearchConfig(**config), collections).dense_weight == dense
+
+
+@pytest.mark.parametrize(
+    ("config", "collections", "how"),
+    [
+        ({}, 1, None),
+        ({}, 2, "RECIPROCAL_RANK"),
+        ({"fusion": "MAX_SCORE"}, 2, "MAX_SCORE"),
+        ({"dense_weight": 1.0}, 2, "RECIPROCAL_RANK"),
+    ],
+)
+def test_what_is_compared_is_joined_alike(config, collections, how):
+    assert alike(SearchConfig(**config), collections).fusion == how
 
 
 def test_made_anew_from_the_log_it_finds_the_same(opened, documents, monkeypatch):

@@ -130,7 +130,7 @@ class Collection(Tended):
             vector = asked(derived.embedder, query.text)
         elif vector is not None and derived.dims not in (0, len(vector)):
             raise UsageError(f"the query's vector has {len(vector)} dimensions, the collection's have {derived.dims}")
-        learned = 1.0 if config.deterministic else learned_of(derived.embedder, len(derived.rows.by_id))
+        learned = None if config.deterministic else learned_of(derived.embedder, len(derived.rows.by_id))
         found = search.run(derived, query, vector, config, mask, learned)
         told: dict[str, Any] = {
             "documents": len(derived.rows.by_id),

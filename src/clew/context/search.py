@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.context.fusion import Ranked, fuse
-from clew.context.weights import explained, weighed
+from clew.context.weights import explained, joined, weighed
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Found, Hit, ListName, Query, SearchConfig, Strategy
 
@@ -80,10 +80,10 @@ def run(
     vector: NDArray[np.float32] | None,
     config: SearchConfig,
     mask: Mask | None,
-    learned: float = 1.0,
+    learned: float | None = None,
 ) -> Found:
     """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every live row.
-    ``learned``: share of the documents that the embedder has learned from."""
+    ``learned``: as ``weights`` has it."""
     plan = planned(config, has_text=bool(query.text.strip()), has_vector=vector is not None)
     made: dict[ListName, Ranked[int]] = {}
     weights = weighed(config, plan.lists, learned)
@@ -104,7 +104,7 @@ def run(
     for name in plan.lists:
         if name not in made:
             ask(name, mask)
-    best = fuse([made[name] for name in plan.lists], config.fusion, config.rrf_k, config.k, lists.named)
+    best = fuse([made[name] for name in plan.lists], joined(config, learned), config.rrf_k, config.k, lists.named)
     return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config, learned))
 
 
@@ -144,10 +144,12 @@ def _hits(lists: Lists, best: list[tuple[int, float]], made: dict[ListName, Rank
     return tuple(hits)
 
 
-def _explained(plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig, learned: float) -> dict[str, Any]:
+def _explained(
+    plan: Plan, made: dict[ListName, Ranked[int]], config: SearchConfig, learned: float | None
+) -> dict[str, Any]:
     return {
         "strategy": plan.strategy,
-        "fusion": config.fusion,
+        "fusion": joined(config, learned),
         "weights": explained(config, learned),
         "lists": {
             name: {"found": len(made[name].ids), "candidates": plan.candidates, "weight": made[name].weight}

@@ -31,7 +31,7 @@ def test_kept_and_found(kept):
     same = kept("context", "search", "leaking pump", "--k", 2, *G, "--json").document(SearchAnswer)
     assert same == found
     shown = kept("query", "--text", "pump", "--explain", *G)
-    assert "pump   0." in shown.out
+    assert "pump   1." in shown.out
     assert "sparse 1" in shown.out
     assert '"strategy": "PARALLEL"' in shown.err
 

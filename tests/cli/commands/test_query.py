@@ -17,7 +17,7 @@ def kept(cli):
 
 def test_found_for_people_and_for_scripts(kept):
     shown = kept("query", "--text", "pump", *G)
-    assert shown.out.splitlines() == [" 1  pump   0.0164", "    The pump leaks."]
+    assert shown.out.splitlines() == [" 1  pump   1.0000", "    The pump leaks."]
     answer = kept("query", "--text", "pump", "--json", *G).document(SearchAnswer)
     assert (answer.hits[0].doc_id, answer.hits[0].metadata) == ("pump", {"n": 1})
     assert answer.explain["lists"]["sparse"]["found"] == 1

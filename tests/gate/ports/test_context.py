@@ -9,7 +9,7 @@ from clew.gate.ports.context import Put, Relation, Remove, SearchConfig, Version
 def test_a_search_says_nothing_it_need_not():
     config = msgspec.convert({}, SearchConfig)
     assert config == SearchConfig()
-    assert (config.k, config.strategy, config.fusion, config.rrf_k) == (10, "AUTO", "RECIPROCAL_RANK", 60)
+    assert (config.k, config.strategy, config.fusion, config.rrf_k) == (10, "AUTO", None, 60)
     assert config.graph_weight == 0, "the graph joins where it is asked to"
 
 
@@ -20,7 +20,7 @@ def test_a_search_says_nothing_it_need_not():
         ({"k": 1.5}, r"\$\.k"),
         ({"k": True}, r"\$\.k"),
         ({"strategy": "auto"}, r"\$\.strategy"),
-        ({"fusion": None}, r"\$\.fusion"),
+        ({"fusion": "SUM"}, r"\$\.fusion"),
         ({"dense_weight": "much"}, r"\$\.dense_weight"),
     ],
 )

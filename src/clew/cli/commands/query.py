@@ -32,7 +32,9 @@ def search_options(function: F) -> F:
             "--mode", type=click.Choice(get_args(Strategy)), default=_DEFAULT.strategy, help="How the lists are made."
         ),
         click.option(
-            "--fusion", type=click.Choice(get_args(Fusion)), default=_DEFAULT.fusion, help="How they become one."
+            "--fusion",
+            type=click.Choice(get_args(Fusion)),
+            help="How they become one (default: by rank; by sum where memory makes its own vectors).",
         ),
         click.option(
             "--rrf-k", type=int, default=_DEFAULT.rrf_k, show_default=True, help="Constant of reciprocal rank fusion."

@@ -27,12 +27,15 @@ def asked(embedder: Offline | None, text: str) -> NDArray[np.float32] | None:
     return vector if vector is not None and vector.any() else None
 
 
-def learned_of(embedder: Offline | None, documents: int) -> float:
-    """Share of so many documents that an embedder can have learned from: 1 up to ``SAMPLE``, and for any that does not learn.
+def learned_of(embedder: Offline | None, documents: int) -> float | None:
+    """Share of so many documents that an embedder can have learned from: 1 up to ``SAMPLE``, and for one that does not learn.
+    None: vectors come from elsewhere.
 
     It knows the others less well, and has no more dimensions to tell them apart: beyond ``SAMPLE`` documents a list by words finds
     more of what is wanted, the more of them there are.
     """
+    if embedder is None:
+        return None
     return min(1.0, SAMPLE / documents) if isinstance(embedder, Lsa) and documents else 1.0
 
 

@@ -100,7 +100,9 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     k: int = 10
     strategy: Strategy = "AUTO"
-    fusion: Fusion = "RECIPROCAL_RANK"
+    fusion: Fusion | None = None
+    """None: WEIGHTED_SUM where the collection's own embedder makes the vectors, unless another ``rrf_k`` is named or the search is
+    ``deterministic``; else RECIPROCAL_RANK."""
     rrf_k: int = 60
     dense_weight: float | None = None
     sparse_weight: float | None = None

@@ -169,7 +169,7 @@ class Search(Section):
     strategy: Literal["AUTO", "DENSE_FIRST", "SPARSE_FIRST", "PARALLEL"] | None = None
     """How the two lists are made (default AUTO)."""
     fusion: Literal["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"] | None = None
-    """How they become one (default RECIPROCAL_RANK)."""
+    """How they become one (default RECIPROCAL_RANK; WEIGHTED_SUM where memory makes its own vectors)."""
     rrf_k: Annotated[int, Bound(least=1, most=100_000)] | None = None
     """Constant of reciprocal rank fusion (default 60)."""
     dense_weight: Share | None = None
