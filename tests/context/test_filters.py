@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clew.context.filters import And, AnyOf, Not, Or, Range, as_json, canonical, filter_kv, parse
+from clew.context.filters import And, AnyOf, Not, Or, Range, as_json, canonical, fields, filter_kv, parse
 from clew.core.errors import UsageError
 
 
@@ -145,3 +145,9 @@ def test_the_text_form(pairs: list[str], expected: dict[str, Any]) -> None:
 def test_text_that_is_no_condition(pair: str) -> None:
     with pytest.raises(UsageError):
         filter_kv([pair])
+
+
+def test_the_fields_that_a_filter_looks_at():
+    tree = parse({"op": "or", "args": [{"a.b": 1, "c": [1, 2]}, {"op": "not", "args": [{"range": {"d": {"gt": 1}}}]}]})
+    assert fields(tree) == {"a.b", "c", "d"}
+    assert fields(And(())) == set()

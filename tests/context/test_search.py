@@ -94,9 +94,14 @@ def test_equal_scores_are_ordered_by_id():
 
 
 def test_no_more_candidates_than_there_may_be_results():
-    assert (
-        search.planned(SearchConfig(k=5000, rerank_factor=1000), has_text=True, has_vector=False).candidates == 10_000
-    )
+    many = SearchConfig(k=5000, rerank_factor=1000)
+    assert search.planned(many, "RECIPROCAL_RANK", has_text=True, has_vector=False).candidates == 10_000
+
+
+@pytest.mark.parametrize(("fusion", "candidates"), [("RECIPROCAL_RANK", 2), ("WEIGHTED_SUM", 100), ("MAX_SCORE", 100)])
+def test_scores_are_scaled_by_as_many_candidates_however_few_are_wanted(fusion, candidates):
+    few = SearchConfig(k=1, rerank_factor=2)
+    assert search.planned(few, fusion, has_text=True, has_vector=True).candidates == candidates
 
 
 @pytest.mark.parametrize(

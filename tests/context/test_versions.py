@@ -7,7 +7,7 @@ import pytest
 
 from clew.context.log.port import Log, VersionConflict
 from clew.context.log.sqlite import SqliteLog
-from clew.context.versions import Difference, difference, restore
+from clew.context.versions import Difference, difference, restore, standing
 from clew.core.errors import NotFound
 from clew.gate.ports.context import Put, Relation, Remove
 
@@ -101,3 +101,20 @@ def test_many_documents(tmp_path: Path) -> None:
     assert len(difference(log, 1200, 2400).changed) == 1200
     assert len(restore(log, 1200, "cli", AT)) == 1200
     log.close()
+
+
+def test_what_a_write_made_whatever_others_made_of_it_since(log: SqliteLog) -> None:
+    changes = [Put(id="new", text="mine"), Put(id="d"), Remove(id="a"), Remove(id="nobody"), Put(id="e", text="again")]
+    written = log.write(changes, AT)
+    log.write([Put(id="new", text="theirs"), Put(id="d", text="theirs"), Put(id="a", text="theirs")], AT)
+    assert standing(log, changes, written) == {"new": 1, "d": 1, "a": 0, "nobody": 0, "e": 3}
+
+
+def test_what_said_the_same_already_is_what_stands(log: SqliteLog) -> None:
+    before = log.get("a")
+    assert before is not None
+    same = Put(id="a", text=before.text, metadata=before.metadata)
+    written = log.write([same], AT)
+    assert (written, standing(log, [same], written)) == ([None], {"a": before.version})
+    log.write([Put(id="a", text=before.text, metadata={"other": 1})], AT)
+    assert standing(log, [same], written) == {"a": before.version}, "not what another has put there with other metadata"

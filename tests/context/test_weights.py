@@ -144,3 +144,13 @@ def test_vectors_from_elsewhere_count_half(opened, documents, vector, monkeypatc
     )
     found = collection.search(Query(text=WORDS[0], vector=vector(1, 2)))
     assert weights(found) == {"dense": 0.5, "sparse": 0.5, "why": "halves"}
+
+
+def test_who_wants_fewer_gets_the_first_of_more(opened, documents):
+    collection = opened("c")
+    collection.write(documents)
+    collection.tend()
+    for words in (WORDS[:3], WORDS[10:12], WORDS[30:35]):
+        many = collection.search(Query(text=" ".join(words)), SearchConfig(k=10)).hits
+        for k in (1, 3, 7):
+            assert collection.search(Query(text=" ".join(words)), SearchConfig(k=k)).hits == many[:k]

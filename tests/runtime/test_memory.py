@@ -5,7 +5,7 @@ import pytest
 from clew.core.graph import Edge, Graph
 from clew.manifest.compiled import NodePlan, Plan
 from clew.manifest.models.agents import ContextProfile, ContextSource, Memory
-from clew.runtime.memory import assembly, converses, memory_of, shown, turns
+from clew.runtime.memory import asked, assembly, converses, memory_of, scopes, searching, shown, turns
 
 PROFILES = [
     {
@@ -30,7 +30,10 @@ def plan(*edges, agents=(), **memory):
 def test_a_manifest_that_says_nothing_of_memory(given):
     assert memory_of(given) == Memory()
     assert assembly(given, "none", "x") is None
-    assert assembly(given, "global", "x") == {"profile": "global", "sources": [{"scope": "global"}], "query": "x"}
+    assert assembly(given, "global", "x") == {
+        "profile": "global", "sources": [{"scope": "global"}], "query": "x", "config": {"k": 100}
+    }  # fmt: skip
+    assert searching(given) == {}
 
 
 def test_a_profile_says_what_is_asked_for():
@@ -40,8 +43,24 @@ def test_a_profile_says_what_is_asked_for():
         "sources": [{"scope": "project", "tags": ["notes"]}],
     }  # fmt: skip
     assert assembly(plan(context_profiles=PROFILES), "bare", None) == {
-        "query": "", "profile": "bare", "policy": "hybrid", "sources": []
+        "query": "", "config": {"k": 100}, "profile": "bare", "policy": "hybrid", "sources": []
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("tokens", "k"), [(1, 10), (500, 12), (4000, 100), (999_999, 1000)])
+def test_as_many_documents_are_asked_for_as_the_room_may_hold(tokens, k):
+    given = [{"id": "notes", "max_tokens": tokens}]
+    assert assembly(plan(context_profiles=given), "notes", "x")["config"] == {"k": k}
+    named = plan(context_profiles=given, search={"k": 3, "graph_weight": 0.5})
+    assert assembly(named, "notes", "x")["config"] == searching(named) == {"k": 3, "graph_weight": 0.5}
+
+
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_what_has_no_order_is_recorded_in_one(kind):
+    words = [f"w{i}" for i in range(30)]
+    made = asked("remember", {"documents": [{"id": "a", "metadata": {"tags": kind(words)}}]})
+    assert made["documents"][0]["metadata"]["tags"] == sorted(words)
+    assert scopes(kind(("session", "global", "project", "task"))) == ["global", "project", "session", "task"]
 
 
 def test_a_session_among_the_sources_brings_its_conversation():

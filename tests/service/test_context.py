@@ -6,7 +6,7 @@ import pytest
 from clew.context.graph.walk import When
 from clew.context.ingest.files import Options
 from clew.core.errors import ManifestError, NotFound, UsageError
-from clew.gate.ports.context import Put, Query, Relation, SearchConfig
+from clew.gate.ports.context import Put, Query, Relation
 from clew.service import context
 from clew.service.settings import Settings
 from clew.testing import one_node, write_project
@@ -38,7 +38,7 @@ def declared(tmp_path):
 
 
 def found(scoped, text):
-    return [hit.doc_id for hit in scoped.search(Query(text=text), SearchConfig()).hits]
+    return [hit.doc_id for hit in scoped.search(Query(text=text)).hits]
 
 
 def test_written_read_and_removed(scoped, clock):
@@ -93,7 +93,7 @@ def test_long_texts_are_cut_in_lists_only(scoped):
     text = "word " * 1000
     assert scoped.add(Put(id="a", text=text)).text == text
     assert scoped.history("a")[0].text.endswith("[cut: 2,000 of 5,000 characters]")
-    (hit,) = scoped.search(Query(text="word"), SearchConfig()).hits
+    (hit,) = scoped.search(Query(text="word")).hits
     assert hit.text.endswith("[cut: 2,000 of 5,000 characters]")
 
 
@@ -220,7 +220,7 @@ def test_secrets_are_not_shown(settings, declared, monkeypatch):
         text = f"Ann Lee leads Search Core. The key is {KEY}, or {OPEN}.\n"
         answers = [
             scoped.add(Put(id="a", text=text, metadata={"password": "p4ss", "note": OPEN})), *scoped.history("a"),
-            scoped.search(Query(text="key"), SearchConfig()), scoped.graph("Ann Lee", None, 1, When()),
+            scoped.search(Query(text="key")), scoped.graph("Ann Lee", None, 1, When()),
             scoped.add(Put(id="a", text="x\n")), scoped.merge(1, Put(id="a", text=text + "y\n")),
         ]  # fmt: skip
         told = msgspec.json.encode(answers).decode()

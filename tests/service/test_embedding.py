@@ -12,7 +12,7 @@ from clew.context.embed.spent import spent
 from clew.context.ingest.files import Options
 from clew.core import events as ev
 from clew.core.errors import Failure, UsageError
-from clew.gate.ports.context import Put, Query, SearchConfig
+from clew.gate.ports.context import Put, Query
 from clew.service import embedding as module
 from clew.service.context import opened
 from clew.service.portal import Portal
@@ -288,7 +288,7 @@ def by_hand(tmp_path):
         assert scoped.stats()["missing"] == 2
         assert scoped.embed().documents == 2
         scoped.add(put("c", "bread"))
-        assert scoped.search(Query(text="bread"), SearchConfig(k=1)).hits[0].dense_rank == 1
+        assert scoped.search(Query(text="bread"), {"k": 1}).hits[0].dense_rank == 1
         assert scoped.embedded is None
 
 
@@ -357,11 +357,11 @@ def test_by_hand_too_and_the_cost_is_shown(hand, fake):
         scoped.add(put("a", "the pump leaks"))
         scoped.add(put("b", "bread is baked"))
         assert scoped.embedded.documents == 1
-        found = scoped.search(Query(text="the pump"), SearchConfig(k=1))
+        found = scoped.search(Query(text="the pump"), {"k": 1})
         assert (found.hits[0].doc_id, found.hits[0].dense_rank) == ("a", 1)
         told = found.explain["embedding"]
         assert (told["model"], told["missing"], told["tokens"], told["cost"]) == ("p/small", 0, 30, "0.00006")
-        assert scoped.search(Query(text="the pump", vector=b"\0" * 32), SearchConfig()).hits
+        assert scoped.search(Query(text="the pump", vector=b"\0" * 32)).hits
         stats = scoped.stats()
     assert stats["spent"] == {"p/small": {"requests": 3, "texts": 3, "tokens": 30, "cost": "0.00006", "unpriced": 0}}
     assert stats["missing"] == 0
@@ -389,7 +389,7 @@ def test_without_an_answer_words_are_enough(hand, fake):
     with hand(server.url) as scoped:
         scoped.add(put("a", "the pump leaks"))
         assert "[redacted]" in scoped.embedded.why
-        found = scoped.search(Query(text="pump"), SearchConfig())
+        found = scoped.search(Query(text="pump"))
         assert found.hits[0].dense_rank is None
         assert "401" in found.explain["embedding"]["why"]
         with pytest.raises(Failure) as failure:

@@ -21,6 +21,9 @@ HANDLERS = """
     async def find(input, ctx):
         return [[hit["doc_id"], hit["text"]] for hit in await ctx.search("pump leaks", k=2)]
 
+    async def names(input, ctx):
+        return [hit["doc_id"] for hit in await ctx.search("pump", **input)]
+
     async def both(input, ctx):
         first = await ctx.remember("a", "one", expected=0)
         try:
@@ -55,9 +58,9 @@ def nodes(**work):
 def one(project, engine, tmp_path):
     """An engine whose one working node has these fields; all of them share one state directory."""
 
-    def make(name="a", **work):
+    def make(name="a", search=None, **work):
         sections = {
-            "memory": PROFILES,
+            "memory": PROFILES | ({"search": search} if search else {}),
             "providers": [{"id": "p", "type": "openai", "prices": {"input": 1, "output": 1}}],
         }
         sections["agents"] = [{"id": "writer", "model": "p/m", "tools": ["search_context"] if "tools" in work else []}]
@@ -141,6 +144,18 @@ async def test_an_agent_searches_memory_itself(one):
     found, wrong = (request.messages[-1].parts[0].response for request in model.seen[1:])
     assert found["documents"][0]["id"] == "note-0"
     assert wrong["error"]["code"] == "invalid_request"
+
+
+async def test_a_project_says_how_it_is_searched(one):
+    await one(handler="handlers:keep").run(["The pump leaks", "A pump", "Some pump"])
+    asking = one(handler="handlers:names", search={"k": 1})
+    assert len((await asking.run({})).output) == 1
+    assert len((await asking.run({"k": 2})).output) == 2, "what is named counts"
+    asking = one(kind="agent", agent="writer", tools=["search_context"], search={"fusion": "RECIPROCAL_RANK"})
+    asking._models = model = ScriptedModel(ScriptedModel.call("search_context", query="pump"), "So.")
+    await asking.run("where?")
+    found = model.seen[1].messages[-1].parts[0].response["documents"]
+    assert [one["score"] < 0.02 for one in found] == [True] * 3, "of ranks, not of scores"
 
 
 async def test_an_agent_that_works_by_itself_has_its_projects_memory(one):

@@ -138,6 +138,8 @@ class Collection(Tended):
         } | derived.unused(query)
         if tree is not None and mask is not None:
             told["allowed"] = int(np.count_nonzero(mask))
+            if not told["allowed"] and (unknown := derived.columns.unknown(filters.fields(tree))):
+                told["unknown_fields"] = unknown
         if self._trouble:
             told["trouble"] = self._trouble
         found.explain.update(told)

@@ -51,6 +51,11 @@ class Columns:
         """Dead ones included."""
         return self._rows
 
+    def unknown(self, paths: Iterable[str]) -> list[str]:
+        """Those of which no row has a value."""
+        with self._lock:
+            return sorted(path for path in paths if path not in self._columns)
+
     def add(self, rows: NDArray[np.int64], metadata: Sequence[Mapping[str, Any]]) -> None:
         """Rows increasing; rows that are not greater than all before are passed over (a log may be read twice)."""
         columns = self._columns

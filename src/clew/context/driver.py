@@ -21,6 +21,7 @@ from clew.context.scopes import Kind, Scope
 from clew.context.search import check
 from clew.context.store import ContextStore
 from clew.context.turns import OURS, TURN, Bounds, Summarised, added, measured, recall, summarise
+from clew.context.versions import standing
 from clew.context.weights import alike
 from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
 from clew.core.codec import plain
@@ -203,13 +204,13 @@ class _Seat:
         names = [change.id for change in changes]
         with self._using(kind, create=True) as collection:
             before = {name: written[-1] for name in names if (written := collection.log.history(name, self._origin))}
-            if not before:  # else it was written before a crash, and is asked for again: others may have gone on since
-                collection.write([self._as_read(collection, change) for change in signed])
+            if before:  # it was written before a crash, and is asked for again: others may have gone on since
+                written = [before.get(name) for name in names]
+            else:
+                written = collection.write([self._as_read(collection, change) for change in signed])
+            versions = standing(collection.log, signed, written)
             turns = any(isinstance(change, Put) and change.metadata.get("kind") == TURN for change in signed)
             due = added(collection, self._origin, bounds) if turns else None
-            live = collection.log.get_many(names) | before
-        gone = {name for name, version in before.items() if version.deleted}
-        versions = {name: live[name].version if name in live and name not in gone else 0 for name in names}
         return {"versions": versions} | ({"due": msgspec.to_builtins(due)} if due is not None else {})
 
     def _as_read(self, collection: Collection, change: Change) -> Change:

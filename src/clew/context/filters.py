@@ -107,6 +107,17 @@ def canonical(tree: Filter) -> str:
     return json.dumps(as_json(tree), separators=(",", ":"))
 
 
+def fields(tree: Filter) -> set[str]:
+    """Paths that it looks at."""
+    match tree:
+        case And(args) | Or(args):
+            return {path for arg in args for path in fields(arg)}
+        case Not(arg):
+            return fields(arg)
+        case AnyOf(path) | Range(path):
+            return {path}
+
+
 class _Parser:
     def __init__(self) -> None:
         self._parts = 0

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from clew.context.fusion import Ranked, fuse
 from clew.context.weights import explained, joined, weighed
 from clew.core.errors import UsageError
-from clew.gate.ports.context import Found, Hit, ListName, Query, SearchConfig, Strategy
+from clew.gate.ports.context import Found, Fusion, Hit, ListName, Query, SearchConfig, Strategy
 
 Listed = tuple[NDArray[np.int64], NDArray[np.float32]]
 Mask = NDArray[np.bool_]
 MOST_RESULTS = 10_000
+_SCALED = 100
+"""Candidates by which scores are scaled, at least: who asks for fewer results gets the first of those who ask for more."""
 
 
 class Lists(Protocol):
@@ -39,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     """What a search does: ``strategy`` is never AUTO; ``candidates`` of each list are looked at."""
 
     strategy: Strategy
+    fusion: Fusion
     lists: tuple[ListName, ...]
     candidates: int
 
@@ -59,7 +62,7 @@ def check(query: Query, config: SearchConfig) -> None:
         raise UsageError("the query is empty", hint="give it a text, a vector or both")
 
 
-def planned(config: SearchConfig, *, has_text: bool, has_vector: bool) -> Plan:
+def planned(config: SearchConfig, fusion: Fusion, *, has_text: bool, has_vector: bool) -> Plan:
     """AUTO makes the lists that the query has something for, side by side."""
     strategy = config.strategy
     if strategy == "AUTO" or not (has_text and has_vector):
@@ -71,7 +74,9 @@ def planned(config: SearchConfig, *, has_text: bool, has_vector: bool) -> Plan:
         lists.append("sparse")
         if config.graph_weight > 0:
             lists.append("graph")
-    return Plan(strategy, tuple(lists), min(config.k * config.rerank_factor, MOST_RESULTS))
+    least = 1 if fusion == "RECIPROCAL_RANK" else _SCALED
+    candidates = min(max(config.k * config.rerank_factor, least), MOST_RESULTS)
+    return Plan(strategy, fusion, tuple(lists), candidates)
 
 
 def run(
@@ -84,7 +89,8 @@ def run(
 ) -> Found:
     """``vector``: of the query, given or embedded. ``mask``: rows that are live and pass the filter; None: every live row.
     ``learned``: as ``weights`` has it."""
-    plan = planned(config, has_text=bool(query.text.strip()), has_vector=vector is not None)
+    fusion = joined(config, learned)
+    plan = planned(config, fusion, has_text=bool(query.text.strip()), has_vector=vector is not None)
     made: dict[ListName, Ranked[int]] = {}
     weights = weighed(config, plan.lists, learned)
     if not any(weights.values()):  # the list that was to count has nothing to go by: the order is that of the others
@@ -104,7 +110,7 @@ def run(
     for name in plan.lists:
         if name not in made:
             ask(name, mask)
-    best = fuse([made[name] for name in plan.lists], joined(config, learned), config.rrf_k, config.k, lists.named)
+    best = fuse([made[name] for name in plan.lists], fusion, config.rrf_k, config.k, lists.named)
     return Found(hits=_hits(lists, best, made), explain=_explained(plan, made, config, learned))
 
 
@@ -149,7 +155,7 @@ def _explained(
 ) -> dict[str, Any]:
     return {
         "strategy": plan.strategy,
-        "fusion": joined(config, learned),
+        "fusion": plan.fusion,
         "weights": explained(config, learned),
         "lists": {
             name: {"found": len(made[name].ids), "candidates": plan.candidates, "weight": made[name].weight}

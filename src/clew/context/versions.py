@@ -1,6 +1,6 @@
-"""Snapshots compared and restored: functions over a log, by place or by the place of a label."""
+"""What a write made, and snapshots compared and restored: functions over a log, by place or by the place of a label."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -58,6 +58,31 @@ def restore(log: Log, n: int, origin: str, at: int) -> list[Version]:
         elif now is None or before.n != now.n:
             changes.append(_again(before, origin, expected))
     return [version for version in log.write(changes, at) if version]
+
+
+def standing(log: Log, changes: Sequence[Change], written: Sequence[Version | None]) -> dict[str, int]:
+    """By document, the version that a write of ``changes`` made, or that said the same already; 0: removed, or never there.
+
+    Never one that somebody else wrote since: nobody here has seen it, and a merge from it would drop what it says.
+    """
+    found: dict[str, int] = {}
+    for change, version in zip(changes, written, strict=True):
+        if version is None and isinstance(change, Put):
+            version = next((one for one in _from_last(log, change.id) if _says(one, change)), None)
+        found[change.id] = version.version if version is not None and not version.deleted else 0
+    return found
+
+
+def _from_last(log: Log, id_: str) -> Iterator[Version]:
+    """The newest version first; history is read where that does not do."""
+    live = log.get(id_)
+    if live is not None:
+        yield live
+    yield from reversed(log.history(id_))
+
+
+def _says(version: Version, put: Put) -> bool:
+    return not version.deleted and version.text == put.text and canonical(version.metadata) == canonical(put.metadata)
 
 
 def _again(before: Version, origin: str, expected: int) -> Put:

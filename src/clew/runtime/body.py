@@ -87,6 +87,11 @@ class Body:
         self._inside: set[int] = set()
         self._arm: asyncio.Task[Any] | None = None
 
+    @property
+    def searching(self) -> dict[str, Any]:
+        """What a search is told where nobody says otherwise."""
+        return memory.searching(self._host.project.plan)
+
     # -- from outside ------------------------------------------------------------------------------------------
 
     def cut(self, reason: Cut) -> None:

@@ -36,6 +36,11 @@ class BodyView(Protocol):
     on_in_doubt: OnInDoubt
     context: Any
 
+    @property
+    def searching(self) -> dict[str, Any]:
+        """What a search is told where nobody says otherwise."""
+        ...
+
     def admit(self) -> None:
         """Raises Stopped when the body's gate is shut."""
         ...
@@ -228,15 +233,16 @@ class Ctx:
         return self._body.context
 
     async def search(
-        self, text: str, *, scope: str | Sequence[str] = "project", k: int = 10,
+        self, text: str, *, scope: str | Sequence[str] = "project",
         filter: dict[str, Any] | None = None, **config: Any,  # noqa: A002 - the word of the contract
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Documents of ``global``, ``project``, ``session`` or ``task`` memory, best first: ``{doc_id, text, scope, …}``.
 
-        ``config``: strategy, fusion, rrf_k, dense_weight, sparse_weight, graph_weight, rerank_factor. Raises Failure:
-        ``invalid_request``, ``no_session``.
+        ``config``: k (10), strategy, fusion, rrf_k, dense_weight, sparse_weight, graph_weight, rerank_factor, deterministic; what
+        is not named is as ``memory.search`` has it. Raises Failure: ``invalid_request``, ``no_session``.
         """
-        request: dict[str, Any] = {"scopes": memory.scopes(scope), "text": text, "config": {"k": k, **config}}
+        how = {"k": 10} | self._body.searching | config
+        request: dict[str, Any] = {"scopes": memory.scopes(scope), "text": text, "config": how}
         if filter is not None:
             request["filter"] = filter
         request = memory.asked("search", request)

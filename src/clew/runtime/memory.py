@@ -7,12 +7,16 @@ from typing import Any, cast
 
 import msgspec
 
+from clew.context.window import DEFAULT_TOKENS
 from clew.core.errors import Failure
 from clew.core.identity import digest
 from clew.gate.ports.embedding import MOST_QUERY
 from clew.manifest.compiled import Plan
-from clew.manifest.models.agents import ContextProfile, Memory
+from clew.manifest.models.agents import ContextProfile, Memory, Search
 
+_FEW, _MANY = 10, 1000
+_SHORT = 40
+"""Tokens of a short document: documents of this length would fill a node's room if as many were found as are asked for."""
 _GLOBAL = {"profile": "global", "sources": [{"scope": "global"}]}
 _FRAME = re.compile(r"<(?=\s*/?\s*(?:document|conversation)\b)", re.IGNORECASE)
 
@@ -22,10 +26,16 @@ def memory_of(plan: Plan) -> Memory:
     return msgspec.convert(plan.sections.get("memory") or {}, Memory)
 
 
+def searching(plan: Plan) -> dict[str, Any]:
+    """What a search is told where nobody says otherwise; only what the manifest states."""
+    found: dict[str, Any] = msgspec.to_builtins(memory_of(plan).search or Search())
+    return found
+
+
 def asked(what: str, request: dict[str, Any]) -> dict[str, Any]:
     """``request``, checked. Raises Failure(invalid_request) for what is no JSON; ``what``: who was called so."""
     try:
-        ready = msgspec.to_builtins(request, builtin_types=(bytes, bytearray, memoryview))
+        ready = msgspec.to_builtins(request, builtin_types=(bytes, bytearray, memoryview), order="deterministic")
         json.dumps(ready)  # bytes are no JSON, whatever else can be made of them
         digest(ready)
         return ready
@@ -43,8 +53,10 @@ def scopes(scope: Any) -> list[Any]:
     """One scope or several. Raises Failure(invalid_request)."""
     if isinstance(scope, str):
         return [scope]
-    if isinstance(scope, list | tuple | set | frozenset):
+    if isinstance(scope, list | tuple):
         return list(cast("Iterable[Any]", scope))
+    if isinstance(scope, set | frozenset):
+        return sorted(cast("Iterable[Any]", scope), key=str)
     raise Failure(
         f"ctx.search: scope is {scope!a:.60}",
         code="invalid_request",
@@ -57,10 +69,10 @@ def assembly(plan: Plan, context: str, value: Any) -> dict[str, Any] | None:
     if context == "none":
         return None
     memory = memory_of(plan)
-    request: dict[str, Any] = {"query": _text(value)[:MOST_QUERY]}
-    if memory.search is not None:
-        request["config"] = msgspec.to_builtins(memory.search)
     profile = next((p for p in memory.context_profiles or [] if p.id == context), None)
+    room = DEFAULT_TOKENS if profile is None or profile.max_tokens is None else profile.max_tokens
+    enough = {"k": min(max(_FEW, room // _SHORT), _MANY)}
+    request: dict[str, Any] = {"query": _text(value)[:MOST_QUERY], "config": enough | searching(plan)}
     if profile is None:
         return _GLOBAL | request
     request |= {"profile": profile.id, "policy": profile.retrieval_policy}

@@ -4,7 +4,7 @@ A scope is named in full (``project:demo``); in a project's directory ``project`
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,7 +31,7 @@ from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.redact import Redactor
 from clew.runtime.clock import SystemClock
-from clew.runtime.memory import memory_of
+from clew.runtime.memory import memory_of, searching
 from clew.service.embedding import Filled, Vectors, local_of, nobody, space_of, vectors_of
 from clew.service.embedding import Told as EmbeddingTold
 from clew.service.secrets import Learned
@@ -39,6 +39,7 @@ from clew.service.settings import Settings
 
 T = TypeVar("T", bound=msgspec.Struct)
 ORIGIN = "cli"
+NOTHING: Mapping[str, Any] = {}
 _PLACE = re.compile(r"[0-9]{1,18}")
 _SHOWN = 2000
 """Characters of a document's text in a list."""
@@ -150,10 +151,12 @@ class Scoped:
     """One scope of one state directory, for the time of a command. What it shows has no secrets in clear that it knows."""
 
     def __init__(
-        self, collection: Collection, scope: str, clock: Clock, redactor: Redactor, vectors: Vectors | None = None
-    ) -> None:
+        self, collection: Collection, scope: str, clock: Clock, redactor: Redactor,
+        vectors: Vectors | None = None, searching: Mapping[str, Any] = NOTHING,
+    ) -> None:  # fmt: skip
+        """``searching``: what a search is told where nobody says otherwise."""
         self.collection, self.scope, self._clock, self._redactor = collection, scope, clock, redactor
-        self._vectors = vectors
+        self._vectors, self._searching = vectors, searching
         self.embedded: Embedded | None = None
         """What was last asked of the project's embedding model."""
 
@@ -235,8 +238,12 @@ class Scoped:
 
     # -- looking -----------------------------------------------------------------------------------------------
 
-    def search(self, query: Query, config: SearchConfig) -> SearchAnswer:
-        """Raises UsageError that names the field, or the filter's path."""
+    def search(self, query: Query, named: Mapping[str, Any] = NOTHING) -> SearchAnswer:
+        """``named``: fields of ``SearchConfig``. Raises UsageError that names the field, or the filter's path."""
+        try:
+            config = msgspec.convert({**self._searching, **named}, SearchConfig)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"this is no search: {error}") from None
         found: Found = self.collection.search(self._with_vector(query), config)
         there = self.collection.log.get_many([hit.doc_id for hit in found.hits])
         hits = [
@@ -372,7 +379,8 @@ def opened(
         stack.callback(store.close)
         if vectors is not None:
             stack.callback(vectors.close)
-        yield Scoped(stack.enter_context(store.using(scope, create=create)), scope, clock, redactor, vectors)
+        collection = stack.enter_context(store.using(scope, create=create))
+        yield Scoped(collection, scope, clock, redactor, vectors, searching(plan) if plan is not None else NOTHING)
 
 
 def statistics(settings: Settings, project: Path | None = None) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from clew.runtime.clock import SystemClock
 from clew.runtime.embedding import embedding_of
 from clew.runtime.handlers import Handlers
 from clew.runtime.host import Surroundings
+from clew.runtime.memory import searching
 from clew.runtime.project import Project
 from clew.runtime.scheduler import Scheduler
 from clew.runtime.streams import StreamHub
@@ -163,7 +164,7 @@ class Workspace:
             drivers["model"] = gateway
         if tools:
             known = self._secrets.of(project.plan, project.directory)
-            means = Means(sandbox_of(self.settings), self.streams, known, drivers["context"])
+            means = Means(sandbox_of(self.settings), self.streams, known, drivers["context"], searching(project.plan))
             drivers["tool"] = ToolDriver(project.plan, project.directory, tools, means)
         if any(agent.pool for agent in project.plan.agents.values()):
             drivers["selection"] = Selector(self.journal)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -56,13 +56,14 @@ class Means(NamedTuple):
     """What tools may work with; None: that is not to be had here.
 
     ``streams``: where progress is told; ``secrets``: what tools may present elsewhere; ``memory``: the driver of ``context``
-    effects.
+    effects, and ``searching`` what a search is told where nobody says otherwise.
     """
 
     sandbox: SandboxBackend | None = None
     streams: Streams | None = None
     secrets: Secrets | None = None
     memory: Driver | None = None
+    searching: Mapping[str, Any] = {}
 
 
 NOTHING = Means()
@@ -101,7 +102,7 @@ class ToolDriver:
             secrets=self._means.secrets,
             progress=report or no_progress,
             idempotency_key=effect.outward_key,
-            search=partial(_search, self._means.memory, effect) if self._means.memory is not None else None,
+            search=partial(_search, self._means, effect) if self._means.memory is not None else None,
         )
         limit = asyncio.timeout(plan.timeout_ms / 1000)
         try:
@@ -125,6 +126,8 @@ def spec_of(name: str, plan: ToolPlan) -> ToolSpec:
     )  # fmt: skip
 
 
-async def _search(memory: Driver, effect: Effect, request: dict[str, Any]) -> dict[str, Any]:
+async def _search(means: Means, effect: Effect, request: dict[str, Any]) -> dict[str, Any]:
     """As the run that calls the tool sees its memory."""
-    return await memory.perform(msgspec.structs.replace(effect, kind="context", name="search", request=request))
+    request = request | {"config": {**means.searching, **request.get("config", {})}}
+    asked = msgspec.structs.replace(effect, kind="context", name="search", request=request)
+    return await cast("Driver", means.memory).perform(asked)

@@ -44,8 +44,15 @@ def test_what_is_looked_for_is_words_or_a_text(kept):
 
 def test_nothing_found_is_no_error(kept):
     nothing = kept("query", "--text", "pump", "--filter-kv", "n=2", *G)
-    assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing was found\n")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "nothing was found: the filter leaves no document\n")
     assert kept("query", "--text", "pump", "--filter-kv", "n=2", "--json", *G).json()["hits"] == []
+
+
+def test_a_filter_that_can_match_nothing_says_why(kept):
+    nothing = kept("query", "--text", "pump", "--filter-json", '{"typ": "text", "n": 1}', *G)
+    assert nothing.err == "nothing was found: the filter leaves no document, and none has 'typ'\n"
+    null = kept("query", "--text", "pump", "--filter-json", "null", *G)
+    assert (null.code, null.err.splitlines()[0]) == (2, "error: --filter-json is null, which filters nothing")
 
 
 def test_both_kinds_of_filter_hold(kept):
@@ -121,3 +128,15 @@ def test_credentials_are_not_shown(cli, tmp_path, monkeypatch):
             answer = cli(*command, *flags, *where)
             assert "[redacted]" in answer.out
             assert "hunter2" not in answer.out + answer.err
+
+
+def test_a_project_says_how_it_is_searched(cli, tmp_path):
+    manifest = yaml.decode(one_node("demo", "handlers:work")) | {"memory": {"search": {"k": 1, "fusion": "MAX_SCORE"}}}
+    project = write_project(tmp_path / "demo", manifest, "def work(input, ctx):\n    return input\n")
+    where = ("--project", project)
+    for name in ("a", "b"):
+        cli("context", "add", name, "--text", "pump", *where)
+    answer = cli("query", "pump", "--json", *where).document(SearchAnswer)
+    assert (len(answer.hits), answer.explain["fusion"]) == (1, "MAX_SCORE")
+    named = cli("query", "pump", "--k", 2, "--fusion", "RECIPROCAL_RANK", "--json", *where).document(SearchAnswer)
+    assert (len(named.hits), named.explain["fusion"]) == (2, "RECIPROCAL_RANK")

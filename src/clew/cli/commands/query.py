@@ -21,45 +21,33 @@ from clew.service.context import Embedded, SearchAnswer, SearchHit
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DEFAULT = SearchConfig()
+_NAMED = ("k", "fusion", "rrf_k", "dense_weight", "sparse_weight", "graph_weight", "rerank_factor", "deterministic")
 
 
 def search_options(function: F) -> F:
-    """Everything that a search can be told, and what is looked for: words in a row are one text."""
+    """Everything that a search can be told, and what is looked for: words in a row are one text. What is not said is as the project
+    has it (``memory.search``), else as ``SearchConfig`` has it."""
     options = (
         click.argument("words", nargs=-1, metavar="[TEXT]..."),
-        click.option("--k", type=int, default=_DEFAULT.k, show_default=True, help="Results."),
-        click.option(
-            "--mode", type=click.Choice(get_args(Strategy)), default=_DEFAULT.strategy, help="How the lists are made."
-        ),
+        click.option("--k", type=int, help=f"Results (default {_DEFAULT.k})."),
+        click.option("--mode", type=click.Choice(get_args(Strategy)), help="How the lists are made (default AUTO)."),
         click.option(
             "--fusion",
             type=click.Choice(get_args(Fusion)),
             help="How they become one (default: by rank; by sum where memory makes its own vectors).",
         ),
-        click.option(
-            "--rrf-k", type=int, default=_DEFAULT.rrf_k, show_default=True, help="Constant of reciprocal rank fusion."
-        ),
-        click.option(
-            "--dense-weight", type=float, default=_DEFAULT.dense_weight, show_default=True, help="Say of meaning."
-        ),
-        click.option(
-            "--sparse-weight", type=float, default=_DEFAULT.sparse_weight, show_default=True, help="Say of words."
-        ),
-        click.option(
-            "--graph-weight", type=float, default=_DEFAULT.graph_weight, show_default=True, help="Say of the graph."
-        ),
-        click.option(
-            "--rerank-factor",
-            type=int,
-            default=_DEFAULT.rerank_factor,
-            show_default=True,
-            help="Candidates per result.",
-        ),
+        click.option("--rrf-k", type=int, help=f"Constant of reciprocal rank fusion (default {_DEFAULT.rrf_k})."),
+        click.option("--dense-weight", type=float, help="Say of meaning (default 0.5, or what was learned)."),
+        click.option("--sparse-weight", type=float, help="Say of words (default 0.5, or what was learned)."),
+        click.option("--graph-weight", type=float, help="Say of the graph (default 0)."),
+        click.option("--rerank-factor", type=int, help=f"Candidates per result (default {_DEFAULT.rerank_factor})."),
         click.option(
             "--filter-kv", multiple=True, metavar="KEY=VALUE", help="Only such documents: lang=en, year>=2020 …"
         ),
         click.option("--filter-json", metavar="JSON", help='The same as JSON: {"term": {"lang": "en"}} …'),
-        click.option("--deterministic", is_flag=True, help="Nothing may depend on what runs in the background."),
+        click.option(
+            "--deterministic", is_flag=True, default=None, help="Nothing may depend on what runs in the background."
+        ),
         click.option("--explain", is_flag=True, help="Say which list found what, and how they were joined."),
     )
     for option in reversed(options):
@@ -91,19 +79,16 @@ def searched(session: Session, text: str, options: dict[str, Any]) -> int:
     """Search as the options say, and print what was found."""
     if not text.strip():
         raise UsageError("what is looked for?", hint="clew query 'some words'")
-    config = SearchConfig(
-        k=options["k"], strategy=options["mode"], fusion=options["fusion"], rrf_k=options["rrf_k"],
-        dense_weight=options["dense_weight"], sparse_weight=options["sparse_weight"], graph_weight=options["graph_weight"],
-        rerank_factor=options["rerank_factor"], deterministic=options["deterministic"],
-    )  # fmt: skip
+    named = {"strategy": options["mode"]} | {name: options[name] for name in _NAMED}
+    named = {name: value for name, value in named.items() if value is not None}
     with here(session, options) as scoped:
-        answer = scoped.search(Query(text=text, filter=_filter(options)), config)
+        answer = scoped.search(Query(text=text, filter=_filter(options)), named)
         if scoped.embedded is not None and (scoped.embedded.why or options["explain"]):
             tell_vectors(session, scoped.embedded)
     if session.json:
         present.emit(session, answer)
     elif not answer.hits:
-        session.say("nothing was found")
+        session.say(_nothing(answer.explain))
     else:
         paper = Paper()
         for place, hit in enumerate(answer.hits, 1):
@@ -131,10 +116,21 @@ def _filter(options: dict[str, Any]) -> dict[str, Any] | None:
     if options["filter_kv"]:
         parts.append(filter_kv(options["filter_kv"]))
     if options["filter_json"]:
-        parts.append(parse(options["filter_json"], "--filter-json"))
+        given = parse(options["filter_json"], "--filter-json")
+        if given is None:
+            raise UsageError("--filter-json is null, which filters nothing", hint="leave it out, if that is meant")
+        parts.append(given)
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else {"op": "and", "args": parts}
+
+
+def _nothing(explain: dict[str, Any]) -> str:
+    """Was it the filter?"""
+    if explain.get("allowed") != 0:
+        return "nothing was found"
+    unknown = ", ".join(printable(repr(path)) for path in explain.get("unknown_fields", []))
+    return "nothing was found: the filter leaves no document" + (f", and none has {unknown}" if unknown else "")
 
 
 def _line(place: int, hit: SearchHit, *, explain: bool) -> Text:

@@ -165,7 +165,7 @@ class Search(Section):
     """Hybrid search."""
 
     k: Annotated[int, Bound(least=1, most=10_000)] | None = None
-    """Results (default 10)."""
+    """Results (default 10; for a node's context, of each source, as many as its room may hold)."""
     strategy: Literal["AUTO", "DENSE_FIRST", "SPARSE_FIRST", "PARALLEL"] | None = None
     """How the two lists are made (default AUTO)."""
     fusion: Literal["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"] | None = None
@@ -176,6 +176,8 @@ class Search(Section):
     """Weight of the dense list (default 0.5; of a collection that learned its vectors from a part of its documents, less)."""
     sparse_weight: Share | None = None
     """Weight of the sparse list (default 0.5, or what the dense one has less)."""
+    graph_weight: Share | None = None
+    """Weight of what the graph reaches from the query's entities (default 0: not asked)."""
     rerank_factor: Annotated[int, Bound(least=1, most=1000)] | None = None
     """How many candidates per result are looked at (default 10)."""
     deterministic: bool = False
