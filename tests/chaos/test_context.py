@@ -1,8 +1,8 @@
 """SIGKILL in the middle of whatever a collection does: writes, imports, merges, snapshots, rollbacks, saved and folded indexes.
 
-The file is also the program that does it: ``python test_context.py kill KIND FOLDER SEED``. A parent without threads forks a
-writer, which says what it is about to do and that it is done, and kills it; then it forks a judge, which opens the collection.
-CLEW_CHAOS_CONTEXT_KILLS is how often (default 25 for each kind).
+The file is also the program that does it: ``python test_context.py kill BACKEND KIND FOLDER SEED``. A parent without threads
+forks a writer, which says what it is about to do and that it is done, and kills it when it has begun what the kill is aimed at;
+then it forks a judge, which opens the collection. CLEW_CHAOS_CONTEXT_KILLS is how often (default 80 for each backend and kind).
 """
 
 import json
@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,21 @@ from trials import SEED, TALLY, Trials
 from clew.context import derived, tended
 from clew.context.collection import Collection
 from clew.context.ingest import files
+from clew.context.log.jsonl import JsonlLog
 from clew.context.log.sqlite import SqliteLog
 from clew.context.merge.document import merge_document
 from clew.context.versions import restore
 from clew.gate.ports.context import Change, Put, Query, Relation, Remove, SearchConfig, Version
 
-KILLS = int(os.environ.get("CLEW_CHAOS_CONTEXT_KILLS", "25"))
+KILLS = int(os.environ.get("CLEW_CHAOS_CONTEXT_KILLS", "80"))
+LOGS = {"sqlite": SqliteLog, "file": JsonlLog}
 DIMS = 16
 TOPICS = [f"{root}{end}" for root in ("ship", "plane", "bread", "rail", "glass") for end in "abcdefgh"]
 NAMES = 120
+AIMS = (*("ingest", "merge", "label") * 3, "save", "put", "rollback", "tend", "compact")
+"""What kills are aimed at, in turn."""
+HIT = {"ingest": 0.1, "merge": 0.1, "label": 0.02, "save": 0.01}
+"""Share of all kills that was in the middle of it, at least. Some steps are quicker than the signal."""
 BATCH = 5
 """Documents of one write of an import."""
 AT = 1_732_272_000_000
@@ -46,19 +51,22 @@ OWN_VECTOR = SearchConfig(k=100, sparse_weight=0.0)
 @pytest.mark.chaos
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["given", "offline"])
-def test_nothing_acknowledged_is_lost_and_indexes_agree(kind: str, trials: Trials, seed: str) -> None:
+@pytest.mark.parametrize("backend", sorted(LOGS))
+def test_nothing_acknowledged_is_lost_and_indexes_agree(backend: str, kind: str, trials: Trials, seed: str) -> None:
     folder = trials.directory()
-    command = [sys.executable, "-W", "error", __file__, "kill", kind, str(folder), f"{SEED} {seed}"]
+    command = [sys.executable, "-W", "error", __file__, "kill", backend, kind, str(folder), f"{SEED} {seed}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + 5 * KILLS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["kills"] == KILLS
     assert told["acknowledged"] > KILLS
     assert told["loaded"] > 0
-    TALLY[f"kills of a collection's writer ({kind} vectors)"] += told["kills"]
+    for step, share in HIT.items():
+        assert told["during"].get(step, 0) >= KILLS * share, told["during"]
+    TALLY[f"kills of a collection's writer ({backend}, {kind} vectors)"] += told["kills"]
     for what, number in told["during"].items():
         TALLY[f"kills of a collection's writer during: {what}"] += number
-    TALLY[f"acknowledged steps of a collection judged ({kind} vectors)"] += told["acknowledged"]
+    TALLY[f"acknowledged steps of a collection judged ({backend}, {kind} vectors)"] += told["acknowledged"]
 
 
 # -- what must be there ----------------------------------------------------------------------------------------------
@@ -283,10 +291,10 @@ def _not_found(collection: Collection, version: Version) -> Iterator[str]:
             yield f"what {version.id} states of {own} is not known"
 
 
-def judge(folder: Path, pipe: int) -> None:
+def judge(folder: Path, backend: str, pipe: int) -> None:
     """Tells what is held, what disagrees, how long opening took, and whether it began with a saved index."""
     began = time.perf_counter()
-    with opened(folder) as collection:
+    with opened(folder, backend) as collection:
         took = time.perf_counter() - began
         saved = collection.stats()["saved"]
         found = held(collection)
@@ -300,9 +308,9 @@ def judge(folder: Path, pipe: int) -> None:
 # -- the program -----------------------------------------------------------------------------------------------------
 
 
-def opened(folder: Path) -> Collection:
+def opened(folder: Path, backend: str) -> Collection:
     clock = iter(range(AT, AT + 10**9))
-    return Collection(SqliteLog.open(folder / "truth.db"), folder, now=lambda: next(clock), space="given")
+    return Collection(LOGS[backend].open(folder / "truth"), folder, now=lambda: next(clock), space="given")
 
 
 def forked(work: Any) -> tuple[int, int]:
@@ -323,27 +331,27 @@ def forked(work: Any) -> tuple[int, int]:
     return child, reading
 
 
-def killed(folder: Path, kind: str, seed: str, after_s: float) -> list[tuple[dict[str, Any], bool]]:
-    """The writes that a writer announced, and whether they were acknowledged, until it was killed ``after_s`` after opening."""
+def killed(folder: Path, backend: str, kind: str, seed: str, aim: str) -> list[tuple[dict[str, Any], bool]]:
+    """The writes that a writer announced, and whether they were acknowledged, until it was killed in a step called ``aim``."""
 
     def work(pipe: int) -> None:
-        with opened(folder) as collection:
+        with opened(folder, backend) as collection:
             os.write(pipe, b"open\n")
             Writer(collection, folder, kind, seed, pipe).run()
 
+    draw = random.Random(seed)
     child, reading = forked(work)
-    said, until = os.read(reading, 5), time.monotonic() + after_s
+    said, later = os.read(reading, 5), draw.randrange(30)
     assert said == b"open\n", "the writer could not open the collection"
-    os.set_blocking(reading, False)
-    said = b""
-    while time.monotonic() < until:
-        with suppress(BlockingIOError):
-            said += os.read(reading, 1 << 20)
-        time.sleep(0.002)
+    said, steps = b"", f'"by": "{aim}"'.encode()
+    while said.count(b"\n") < later or steps not in said[said.rfind(b"\n", 0, -1) + 1 :]:
+        more = os.read(reading, 1 << 20)
+        assert more, "the writer ended by itself"
+        said += more
+    time.sleep(draw.choice([0, 0.001, 0.01]) * draw.random())
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the writer ended by itself"
-    os.set_blocking(reading, True)
     with os.fdopen(reading, "rb") as rest:
         said += rest.read()
     writes: list[tuple[dict[str, Any], bool]] = []
@@ -355,24 +363,24 @@ def killed(folder: Path, kind: str, seed: str, after_s: float) -> list[tuple[dic
     return writes
 
 
-def judged(folder: Path) -> dict[str, Any]:
-    child, reading = forked(lambda pipe: judge(folder, pipe))
+def judged(folder: Path, backend: str) -> dict[str, Any]:
+    child, reading = forked(lambda pipe: judge(folder, backend, pipe))
     with os.fdopen(reading, "rb") as pipe:
         said = pipe.read()
     assert os.waitpid(child, 0)[1] == 0, "the judge could not open the collection"
     return json.loads(said)
 
 
-def killing(kind: str, folder: Path, seed: str) -> dict[str, Any]:
-    draw, state = random.Random(seed), State()
+def killing(backend: str, kind: str, folder: Path, seed: str) -> dict[str, Any]:
+    state = State()
     told: dict[str, Any] = {"kills": 0, "acknowledged": 0, "loaded": 0, "slowest": 0.0, "during": {}}
     for kill in range(KILLS):
-        writes = killed(folder, kind, f"{seed} k{kill}", draw.choice([0.05, 0.2, 0.6, 1.5]) * draw.random())
+        writes = killed(folder, backend, kind, f"{seed} k{kill}", AIMS[kill % len(AIMS)])
         allowed = [state]
         for write, acknowledged in writes:
             after = allowed[-1].after(write)
             allowed = [after] if acknowledged else [*allowed, after]
-        seen = judged(folder)
+        seen = judged(folder, backend)
         found = State()
         found.live, found.vectors = seen["live"], set(seen["vectors"])
         found.labels = {name: (live, set(with_)) for name, (live, with_) in seen["labels"].items()}
@@ -397,14 +405,14 @@ def differing(found: State, allowed: list[State]) -> str:
 
 
 def main() -> None:
-    _, kind, folder, seed = sys.argv[1:]
+    _, backend, kind, folder, seed = sys.argv[1:]
     derived._FOLD, derived._CROWD, tended.SAVE_EVERY, files._BATCH = (
         60,
         20,
         150,
         BATCH,
     )  # so that these happen all the time
-    print(json.dumps(killing(kind, Path(folder), seed)))
+    print(json.dumps(killing(backend, kind, Path(folder), seed)))
 
 
 if __name__ == "__main__":
