@@ -1,4 +1,4 @@
-"""Snapshots compared and restored."""
+"""Versions by their numbers, snapshots compared and restored."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from clew.context.log.port import Log, VersionConflict
 from clew.context.log.sqlite import SqliteLog
-from clew.context.versions import Difference, difference, restore, standing
+from clew.context.versions import Difference, difference, numbered, restore, standing
 from clew.core.errors import NotFound
 from clew.gate.ports.context import Put, Relation, Remove
 
@@ -30,6 +30,20 @@ def log(tmp_path: Path) -> Iterator[SqliteLog]:
 
 def contents(log: Log, n: int) -> dict[str, tuple[str, object, bytes]]:
     return {v.id: (v.text, v.metadata, v.vector) for v in log.live_at(n)}
+
+
+def test_a_version_by_its_number(log: SqliteLog) -> None:
+    assert [(v.version, v.text) for v in (numbered(log, "a", 1), numbered(log, "a", 3))] == [(1, "a"), (3, "a3")]
+    for id_, number, why in (
+        ("a", 4, "never had a version 4: the newest is 3"), ("a", 0, "never had a version 0"),
+        ("b", 2, "version 2 of document 'b' is its removal"), ("nobody", 1, "there never was a document 'nobody'"),
+    ):  # fmt: skip
+        with pytest.raises(NotFound, match=why):
+            numbered(log, id_, number)
+    log.compact(log.head())
+    assert numbered(log, "a", 2).metadata == {"k": "a2"}, "it is live at the label"
+    with pytest.raises(NotFound, match="version 2 of document 'c' is forgotten"):
+        numbered(log, "c", 2)
 
 
 def test_what_became_of_the_documents(log: SqliteLog) -> None:

@@ -64,6 +64,18 @@ def test_relations_are_extracted_unless_they_are_given(scoped):
         scoped.graph("Bob Ray", None, 1, When())
 
 
+def test_relations_of_the_same_text_that_came_from_elsewhere_stay(scoped):
+    stated = (Relation(subject="Bob Ray", relation="leads", object="Search Core", valid_to=5),)
+    scoped.add(Put(id="a", text="Bob leads Search Core.", relations=stated))
+    assert scoped.add(Put(id="a", text="Bob leads Search Core.")).version == 1
+    assert scoped.add(Put(id="a", text="Bob leads Search Core.", metadata={"n": 1})).version == 2
+    assert [one.subject for one in scoped.graph("Search Core", None, 1, When()).facts] == ["Bob Ray"]
+    scoped.add(Put(id="a", text="Ann Lee leads Search Core."))
+    answer = scoped.graph("Search Core", None, 1, When())
+    assert answer.facts[0].subject == "Ann Lee"
+    assert (answer.closed, answer.closed_at) == (1, answer.facts[0].since)
+
+
 def test_a_merge_keeps_the_graph(scoped):
     scoped.add(Put(id="a", text="Ann Lee leads Search Core.\n\nx\n\ny\n"))
     scoped.add(Put(id="a", text="Ann Lee leads Search Core.\n\nx\n\nz\n"))
@@ -95,6 +107,43 @@ def test_long_texts_are_cut_in_lists_only(scoped):
     assert scoped.history("a")[0].text.endswith("[cut: 2,000 of 5,000 characters]")
     (hit,) = scoped.search(Query(text="word")).hits
     assert hit.text.endswith("[cut: 2,000 of 5,000 characters]")
+
+
+def test_an_old_version_is_read_whole(scoped):
+    for text in ("one " * 1250, "two " * 1250):
+        scoped.add(Put(id="a", text=text))
+    assert scoped.document("a", 1).text == "one " * 1250
+    assert scoped.document("a", 2) == scoped.document("a")
+    with pytest.raises(NotFound, match="never had a version 3"):
+        scoped.document("a", 3)
+    with pytest.raises(UsageError, match="can be no document id"):
+        scoped.document("", 1)
+
+
+def test_what_was_written_last_and_what_a_filter_lets_through(scoped):
+    for name in "abc":
+        scoped.add(Put(id=name, text=name * 3000, metadata={"odd": name != "b"}))
+    scoped.add(Put(id="a", text="again", metadata={"odd": True}))
+    assert [(one.id, len(one.text) > 2000) for one in scoped.newest(2, None)] == [("a", False), ("c", True)]
+    assert [one.id for one in scoped.newest(9, {"term": {"odd": False}})] == ["b"]
+    assert scoped.matching({"term": {"odd": True}}) == ["a", "c"]
+    with pytest.raises(UsageError, match="filter"):
+        scoped.matching({"op": "huh"})
+
+
+def test_what_was_made_of_a_version_has_its_metadata(scoped):
+    scoped.add(Put(id="a", text="x", metadata={"n": 1, "password": "p4ss"}))
+    scoped.add(Put(id="a", text="x"))
+    assert scoped.made_of(1, "a", "y", {"n": 2}).metadata == {"n": 2, "password": "p4ss"}
+    assert scoped.made_of(2, "a", "y", {}).metadata == scoped.made_of(0, "new", "y", {}).metadata == {}
+
+
+def test_a_label_is_dropped(scoped):
+    scoped.add(Put(id="a", text="one"))
+    assert scoped.unlabel(scoped.snapshot("first").label).place == 1
+    assert scoped.snapshots() == {}
+    with pytest.raises(NotFound, match="no snapshot 'first'"):
+        scoped.unlabel("first")
 
 
 def test_snapshots_places_and_rolling_back(scoped):

@@ -14,7 +14,7 @@ from clew.core import events as ev
 from clew.core.errors import Failure, UsageError
 from clew.gate.ports.context import Put, Query
 from clew.service import embedding as module
-from clew.service.context import opened
+from clew.service.context import opened, statistics
 from clew.service.portal import Portal
 from clew.service.settings import Settings
 from clew.testing import FakeProvider, ScriptedModel
@@ -290,6 +290,23 @@ def by_hand(tmp_path):
         scoped.add(put("c", "bread"))
         assert scoped.search(Query(text="bread"), {"k": 1}).hits[0].dense_rank == 1
         assert scoped.embedded is None
+
+
+async def test_statistics_are_by_the_model_that_is_here(one, tmp_path):
+    write_model(tmp_path / "project" / "tiny")
+    await one("keep", {"folder": "tiny"}).run(NOTES)
+    write_model(tmp_path / "project" / "tiny", seed=8)
+    settings = Settings(state=str(tmp_path / "state"))
+    with opened(settings, "global", create=True) as scoped:
+        scoped.add(put("g", "of no project"))
+    for implied, missing in ((True, 0), (False, 1)):
+        everywhere, ours = statistics(settings, tmp_path / "project", implied=implied)
+        assert (ours["embedder"][:11], ours["missing"]) == ("local:tiny:", 2)
+        assert (everywhere["scope"], everywhere["missing"]) == ("global", missing), "as in a search"
+    with opened(settings, "project", tmp_path / "project") as scoped:
+        assert scoped.model == ours["embedder"]
+        explain = scoped.search(Query(text="pump"), SearchConfig()).explain
+        assert explain["not_compared"].startswith("vectors that came with documents (2): they are not by local:tiny:")
 
 
 async def test_a_local_model_that_is_not_there_is_named(one, tmp_path, monkeypatch):

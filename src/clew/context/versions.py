@@ -1,4 +1,6 @@
-"""What a write made, and snapshots compared and restored: functions over a log, by place or by the place of a label."""
+"""What was: versions by their numbers and by what made them, snapshots compared and restored. Functions over a log, by place or by a
+label's place.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,6 +9,7 @@ import msgspec
 
 from clew.context.log.port import Log
 from clew.context.log.rules import canonical
+from clew.core.errors import NotFound
 from clew.gate.ports.context import Change, Put, Remove, Version
 
 _PAGE = 500
@@ -18,6 +21,23 @@ class Difference(msgspec.Struct, frozen=True):
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+
+
+def numbered(log: Log, id: str, number: int) -> Version:  # noqa: A002 - the word of the contract
+    """Version ``number`` of a document, as it was. Raises NotFound, which says whether it is forgotten or never was."""
+    versions = log.history(id)
+    found = next((one for one in versions if one.version == number), None)
+    if found is not None and not found.deleted:
+        return found
+    if not versions:
+        raise NotFound(f"there never was a document {id!r}")
+    if found is not None:
+        why = f"version {number} of document {id!r} is its removal"
+    elif 0 < number < versions[-1].version:
+        why = f"version {number} of document {id!r} is forgotten: the store's retention bounds history"
+    else:
+        why = f"document {id!r} never had a version {number}: the newest is {versions[-1].version}"
+    raise NotFound(why, hint="`clew context history` lists those that there are")
 
 
 def difference(log: Log, a: int, b: int) -> Difference:

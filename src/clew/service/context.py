@@ -4,8 +4,10 @@ A scope is named in full (``project:demo``); in a project's directory ``project`
 """
 
 import re
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,17 +18,17 @@ from clew.context.embed.spent import spent
 from clew.context.graph import walk
 from clew.context.graph.extract import extract
 from clew.context.graph.facts import Fact
-from clew.context.graph.reading import restated
+from clew.context.graph.reading import restated, stays
 from clew.context.ingest import files
 from clew.context.ingest.files import Options, Report, Told
 from clew.context.log.port import Label
 from clew.context.log.rules import check_id
 from clew.context.merge.document import preview
 from clew.context.store import ContextStore, keeping_of
-from clew.context.versions import Difference, difference, restore
+from clew.context.versions import Difference, difference, numbered, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
-from clew.gate.ports.context import Found, Put, Query, Remove, SearchConfig, Version
+from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig, Version
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.redact import Redactor
@@ -145,6 +147,10 @@ class GraphAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     facts: list[Fact]
     paths: list[walk.Path]
+    closed: int = 0
+    """Facts that named the entity, and are stated no more."""
+    closed_at: int | None = None
+    """When the last of them ceased to be stated."""
 
 
 class Scoped:
@@ -160,14 +166,23 @@ class Scoped:
         self.embedded: Embedded | None = None
         """What was last asked of the project's embedding model."""
 
+    @property
+    def model(self) -> str:
+        """The project's embedding model; empty: it names none."""
+        return self._vectors.name if self._vectors is not None else ""
+
     # -- writing -----------------------------------------------------------------------------------------------
 
     def add(self, put: Put, *, graph: bool = True) -> Document:
         """Write a document; as it is now. Raises Conflict where ``expected`` is not what is there."""
-        relations = put.relations or (extract(put.id, put.text) if graph else ())
+        relations = put.relations or (self._relations(put) if graph else ())
         self.collection.write([msgspec.structs.replace(put, origin=put.origin or ORIGIN, relations=relations)])
         self._complete(frozenset((put.id,)))
         return self.document(put.id)
+
+    def _relations(self, put: Put) -> Sequence[Relation]:
+        live = self.collection.get(put.id)
+        return live.relations if live is not None and stays(live, put.text, None) else extract(put.id, put.text)
 
     def remove(self, ids: Sequence[str]) -> int:
         """How many were there."""
@@ -218,6 +233,13 @@ class Scoped:
             model=vectors.name, documents=filled.documents, missing=missing, refused=filled.refused,
             why=self._redactor.text(why), tokens=spent.tokens, cost=spent.cost, unpriced=spent.unpriced,
         )  # fmt: skip
+
+    def made_of(self, base: int, id: str, text: str, metadata: dict[str, Any]) -> Put:  # noqa: A002 - the word of the contract
+        """What somebody made of version ``base``: with its metadata, but for these. Raises UsageError for what can be no id."""
+        check_id(id)
+        before = next((one for one in self.collection.log.history(id) if one.version == base), None)
+        known = before.metadata if before is not None else {}
+        return Put(id=id, text=text, metadata=known | metadata, origin=ORIGIN)
 
     def merge(self, base: int, theirs: Put) -> MergeAnswer:
         """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
@@ -272,13 +294,13 @@ class Scoped:
         dims = self.collection.dims
         return msgspec.structs.replace(query, vector=vector) if dims in (0, len(vector) // 4) else query
 
-    def document(self, id: str) -> Document:  # noqa: A002 - the word of the contract
-        """Raises NotFound, and UsageError for what can be no id."""
+    def document(self, id: str, number: int | None = None) -> Document:  # noqa: A002 - the word of the contract
+        """As it is now, or as version ``number`` was. Raises NotFound, and UsageError for what can be no id."""
         check_id(id)
-        version = self.collection.get(id)
-        if version is None:
-            raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context search` finds documents")
-        return self._shown(_document(version, self.scope, cut=False))
+        found = self.collection.get(id) if number is None else numbered(self.collection.log, id, number)
+        if found is None:
+            raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context list` lists documents")
+        return self._shown(_document(found, self.scope, cut=False))
 
     def history(self, id: str) -> list[Document]:  # noqa: A002 - as above
         """Oldest first, removals included. Raises NotFound, and UsageError for what can be no id."""
@@ -288,16 +310,29 @@ class Scoped:
             raise NotFound(f"there never was a document {id!r} in {self.scope}")
         return [self._shown(_document(version, self.scope)) for version in versions]
 
+    def newest(self, most: int, where: dict[str, Any] | None) -> list[Document]:
+        """At most so many documents, written last first; ``where``: a filter. Raises UsageError that names its path."""
+        names = self.collection.newest(most, where)
+        there = self.collection.log.get_many(names)
+        return [self._shown(_document(there[name], self.scope)) for name in names if name in there]
+
+    def matching(self, where: dict[str, Any]) -> list[str]:
+        """Ids of all documents that a filter lets through. Raises UsageError that names its path."""
+        return self.collection.newest(sys.maxsize, where)
+
     def graph(self, entity: str, goal: str | None, hops: int, when: walk.When) -> GraphAnswer:
         """The facts that name an entity; with ``goal`` or more than one hop, the walks from it. Raises NotFound."""
         with self.collection.facts() as facts:
             for name in filter(None, (entity, goal)):
                 if facts.entities.find(name) is None:
                     raise NotFound(f"no document of {self.scope} says anything of {name!r:.200}")
-            if goal is None and hops <= 1:
-                answer = GraphAnswer(facts=walk.around(facts, entity, when), paths=[])
-            else:
-                answer = GraphAnswer(facts=[], paths=walk.paths(facts, entity, goal, hops=hops, when=when))
+            near = goal is None and hops <= 1
+            closed = walk.closed(facts, entity)
+            answer = GraphAnswer(
+                facts=walk.around(facts, entity, when) if near else [],
+                paths=[] if near else walk.paths(facts, entity, goal, hops=hops, when=when),
+                closed=len(closed), closed_at=max(closed, default=None),
+            )  # fmt: skip
         return self._shown(answer)
 
     def stats(self) -> dict[str, Any]:
@@ -328,6 +363,14 @@ class Scoped:
         labels: dict[str, Label] = self.collection.log.labels()
         return {name: Snapshot(label=name, place=one.n, at=one.at) for name, one in labels.items()}
 
+    def unlabel(self, label: str) -> Snapshot:
+        """Forget a label; what it stood for may be forgotten then. Raises NotFound."""
+        labels = self.snapshots()
+        if label not in labels:
+            raise self._no_snapshot(label, labels)
+        self.collection.log.unlabel(label)
+        return labels[label]
+
     def place(self, name: str) -> int:
         """Of a label, or a place as a number; ``now`` is the head. Raises NotFound."""
         labels = self.snapshots()
@@ -337,9 +380,11 @@ class Scoped:
             return self.collection.log.head()
         if _PLACE.fullmatch(name) and int(name) <= self.collection.log.head():
             return int(name)
-        raise NotFound(
-            f"there is no snapshot {name!r} in {self.scope}", hint=f"there are: {', '.join(labels) or 'none'}"
-        )
+        raise self._no_snapshot(name, labels)
+
+    def _no_snapshot(self, name: str, labels: dict[str, Snapshot]) -> NotFound:
+        there = ", ".join(labels) or "none"
+        return NotFound(f"there is no snapshot {name!r} in {self.scope}", hint=f"there are: {there}")
 
     def difference(self, a: str, b: str) -> Difference:
         """What changed from one snapshot (or place) to another."""
@@ -368,7 +413,7 @@ def opened(
         scope = f"project:{plan.workflow}"
     keeping = keeping_of(memory_of(plan)) if plan is not None else {}
     redactor = _redactor(settings, plan, project)
-    if implied and plan is not None and scope != f"project:{plan.workflow}":
+    if not _serves(plan, scope, implied=implied):
         plan = None
     local = local_of(plan, project)
     vectors = vectors_of(plan, project, local)
@@ -383,18 +428,25 @@ def opened(
         yield Scoped(collection, scope, clock, redactor, vectors, searching(plan) if plan is not None else NOTHING)
 
 
-def statistics(settings: Settings, project: Path | None = None) -> list[dict[str, Any]]:
-    """Of every scope that was ever written to, where nothing is said of memory and where ``project`` keeps its own."""
+def statistics(settings: Settings, project: Path | None = None, *, implied: bool = False) -> list[dict[str, Any]]:
+    """Of every scope that was ever written to, where nothing is said of memory and where ``project`` keeps its own. ``implied``: as
+    in ``opened``."""
     clock, plan = SystemClock(), load(project) if project is not None else None
+    redactor, local = _redactor(settings, plan, project), local_of(plan, project)
     found: dict[Path | None, dict[str, Any]] = {}
     for keeping in ({}, keeping_of(memory_of(plan)) if plan is not None else {}):
-        store = ContextStore(settings.directory, settings.tenant, now=clock.now, keeping=keeping, space=space_of(plan))
-        with closing(store):
-            for scope in store.scopes():
+        at = partial(ContextStore, settings.directory, settings.tenant, now=clock.now, keeping=keeping)
+        with closing(at()) as plain, closing(at(embedder=local, space=space_of(plan))) as served:
+            for scope in plain.scopes():
+                store = served if _serves(plan, scope, implied=implied) else plain
                 with suppress(NotFound), store.using(scope, create=False) as collection:
-                    seen = Scoped(collection, scope, clock, _redactor(settings, plan, project))
-                    found[collection.folder] = seen.stats()
+                    found[collection.folder] = Scoped(collection, scope, clock, redactor).stats()
     return sorted(found.values(), key=lambda one: (one["scope"], one["folder"]))
+
+
+def _serves(plan: Plan | None, scope: str, *, implied: bool) -> bool:
+    """Whether the project's embedding model is that of ``scope``."""
+    return plan is not None and (not implied or scope == f"project:{plan.workflow}")
 
 
 def _redactor(settings: Settings, plan: Plan | None, project: Path | None) -> Redactor:

@@ -7,7 +7,7 @@ import pytest
 
 from clew.context.graph.extract import extract
 from clew.context.graph.facts import Facts
-from clew.context.graph.walk import NOW, When, named, near, paths
+from clew.context.graph.walk import NOW, When, closed, named, near, paths
 from clew.gate.ports.context import Put, Query, SearchConfig
 
 
@@ -40,6 +40,13 @@ def test_documents_over_two_hops(facts):
     assert found["team"] > found["service"] > 0
     assert "host" not in found  # three hops away
     assert near(Facts(), "Ann Lee", 3) == []
+
+
+def test_facts_that_are_stated_no_more(facts, version):
+    assert closed(facts, "search") == closed(facts, "nobody") == []
+    facts.apply([version(5, "team", ("Ann Lee", "advises", "search")), version(6, "service", deleted=True)])
+    assert closed(facts, "Search") == [50, 60]
+    assert closed(facts, "ann lee") == [50]
 
 
 def test_documents_that_are_known_lead_on(facts):

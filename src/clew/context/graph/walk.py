@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.context.graph.facts import Fact, Facts
+from clew.context.graph.facts import FOREVER, Fact, Facts
 
 HOPS = 2
 MOST_HOPS = 6
@@ -186,6 +186,16 @@ def around(facts: Facts, entity: str, when: When = NOW) -> list[Fact]:
     """The facts that name an entity, in the order in which they were stated."""
     number = facts.entities.find(entity)
     return [] if number is None else [facts.fact(index) for index, _ in sorted(_edges(facts, number, when))]
+
+
+def closed(facts: Facts, entity: str) -> list[int]:
+    """When each of the facts that named the entity, and are stated no more, ceased to be; ms since the epoch."""
+    number = facts.entities.find(entity)
+    if number is None:
+        return []
+    places = np.unique(np.concatenate([facts.places(end, number) for end in ("subject", "object")]))
+    until = facts.column("until")[places]
+    return until[until != FOREVER].tolist()
 
 
 def _edges(facts: Facts, entity: int, when: When) -> list[tuple[int, int]]:
