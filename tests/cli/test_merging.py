@@ -3,7 +3,7 @@
 import pytest
 
 from clew.cli import merging
-from clew.cli.commands.context import Documents
+from clew.cli.documents import Documents
 from clew.service import runs
 from clew.service.context import MergeAnswer
 from clew.service.engine import open_project

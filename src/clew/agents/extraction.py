@@ -109,7 +109,7 @@ def _between(known: dict[str, str], stated: Sequence[_Stated]) -> Iterator[Relat
         source, target, words = known.get(_plain(one.source)), known.get(_plain(one.target)), _line(one.relation)
         if not source or not target or source == target or not words or len(words) > _LONGEST:
             continue
-        begin, end = _day(one.valid_from), _day(one.valid_to)
+        begin, end = day(one.valid_from), day(one.valid_to)
         if begin is not None and end is not None and end <= begin:
             begin = end = None
         yield Relation(
@@ -138,7 +138,7 @@ def _line(text: str) -> str:
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
-def _day(said: str | None) -> int | None:
+def day(said: str | None) -> int | None:
     """The begin of a year, month or day, or a moment, in ms since the epoch; None for what is none."""
     if said is None:
         return None

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from clew.cli import remembering, table
-from clew.cli.commands.context import Changed, Documents, Snapshots, Statistics
+from clew.cli.commands.context import Snapshots, Statistics
+from clew.cli.documents import Changed, Documents
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
-from clew.service.context import Document, Embedded, GraphAnswer, Imported, MergeAnswer, SearchAnswer
+from clew.service.context import Document, Embedded, Imported, MergeAnswer, SearchAnswer
 
 G = ("--scope", "global")
 
@@ -77,6 +78,9 @@ def test_every_flag_of_a_search(kept, flags):
         (("context", "get", "x" * 5000, *G), "1 to 1000 characters"),
         (("context", "graph", "x" * 5000, *G), "says anything of 'xxx"),
         (("context", "merge", "pump", "--base", 9, "--text", "x", *G), "9"),
+        (("context", "merge", "x" * 5000, "--base", 0, "--text", "x", *G), "1 to 1000 characters"),
+        (("context", "snapshot", "--remove", *G), "which label?"),
+        (("context", "snapshot", "nope", "--remove", *G), "no snapshot 'nope'"),
     ],
 )
 def test_wrong_use_says_what_and_where(kept, args, said):
@@ -116,6 +120,8 @@ def test_snapshots_compared_and_brought_back(kept):
     again = kept("context", "snapshot", "before", *G)
     assert again.code == 2
     assert "before" in again.err
+    assert kept("context", "snapshot", "before", "--remove", *G).err == "before is dropped; it was place 3 of global\n"
+    assert not kept("context", "snapshot", *G, "--json").document(Snapshots).snapshots
 
 
 def test_merging(kept):
@@ -125,21 +131,12 @@ def test_merging(kept):
         MergeAnswer
     )
     assert merged.merged
-    assert kept("context", "get", "list", *G).out == "A\nb\nc\nd\nE\n\n"
+    assert kept("context", "get", "list", *G).out == "A\nb\nc\nd\nE\n"
     clash = kept("context", "merge", "list", "--base", 1, "--text", "a\nb\nc\nd\nother\n", *G)
     assert clash.code == 1
     assert "<<<<<<<" in clash.out
     assert "1 conflict" in clash.err
     assert kept("context", "history", "list", *G, "--json").document(Documents).documents[-1].version == 3
-
-
-def test_the_graph(kept):
-    kept("context", "add", "host", "--text", "Search Core runs on node-7.", *G)
-    facts = kept("context", "graph", "Ann Lee", *G, "--json").document(GraphAnswer).facts
-    assert ("leads", "Search Core") in {(one.relation, one.object) for one in facts}
-    walks = kept("context", "graph", "Ann Lee", "--to", "node-7", *G)
-    assert walks.out.splitlines()[0].startswith("Ann Lee  -leads-> Search Core  -runs on-> node-7")
-    assert kept("context", "graph", "Ann Lee", "--to", "oven", *G).code == 2
 
 
 def test_importing_and_statistics(cli, tmp_path):
@@ -209,6 +206,23 @@ def test_statistics_count_what_a_project_keeps_elsewhere(cli, plain, monkeypatch
     assert cli("context", "stats", "--project", plain, "--json").document(Statistics).scopes == [one]
 
 
+def test_broken_manifests_that_are_here_do_not_hide_what_is_kept(kept, plain, monkeypatch):
+    assert kept("context", "add", "a", "--text", "words here", "--project", plain).code == 0
+    (plain / "clew.yaml").write_text("workflow: [")
+    monkeypatch.chdir(plain)
+    said = "without the project that is here, whose manifests have problems: clew check\n"
+    found = kept("query", "pump", *G)
+    assert (found.code, found.err, "pump" in found.out) == (0, said, True)
+    assert kept("context", "get", "a", "--scope", "project:plain").out == "words here\n"
+    told = kept("context", "stats", "--json")
+    assert [one["scope"] for one in told.document(Statistics).scopes] == ["global", "project:plain"]
+    assert told.err == said
+    for args in (("query", "pump"), ("query", "pump", "--scope", "project"), ("query", "pump", *G, "--project", ".")):
+        assert "the project has 1 problem" in kept(*args).err
+    assert kept("context", "stats", "--project", ".").code == 2
+    assert kept("context", "add", "b", "--text", "x", *G).code == 2, "the project may say that it is kept elsewhere"
+
+
 def test_in_a_projects_directory_that_project_is_meant(cli, plain, monkeypatch):
     monkeypatch.chdir(plain)
     assert cli("context", "add", "a", "--text", "words here").code == 0
@@ -233,11 +247,16 @@ def test_vectors_by_the_projects_model(cli, plain, monkeypatch):
     monkeypatch.chdir(plain)
     assert "p/small: 1 vector made; 3 tokens, $0" in cli("context", "add", "a", "--text", "the pump leaks").err
     manifest.write_text(manifest.read_text().replace("p/small", "p/other"))
-    assert "by words" not in cli("query", "--text", "pump").err
+    remark = "vectors that came with documents (1): they are not by p/other; clew context embed makes them anew\n"
+    assert cli("query", "--text", "pump").err == remark
+    assert cli("query", "pump", "--scope", "project:plain").err.endswith(
+        "clew context embed --scope project:plain makes them anew\n"
+    )
     assert cli("context", "stats", "--scope", "project", "--json").document(Statistics).scopes[0]["missing"] == 1
     made = cli("context", "embed", "--json").document(Embedded)
     assert (made.model, made.documents, made.missing, made.cost) == ("p/other", 1, 0, "0")
     assert "p/other: 0 vectors made" in cli("context", "embed").err
+    assert cli("query", "--text", "pump").err == ""
     assert "p/other" in cli("query", "--text", "pump", "--explain").err
     assert cli("context", "add", "a", "--text", "x", "--scope", "global").code == 0
     assert "no embedding model" in cli("context", "embed", "--scope", "global").err

@@ -10,11 +10,9 @@ from rich.text import Text
 from clew.cli import present
 from clew.cli.command import command as declare
 from clew.cli.failures import SUCCESS, printable
-from clew.cli.inputs import parse
-from clew.cli.remembering import here, scope_option
+from clew.cli.remembering import filter_of, filter_options, here, meant, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, plural
-from clew.context.filters import filter_kv
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Fusion, Query, SearchConfig, Strategy
 from clew.service.context import Embedded, SearchAnswer, SearchHit
@@ -41,10 +39,7 @@ def search_options(function: F) -> F:
         click.option("--sparse-weight", type=float, help="Say of words (default 0.5, or what was learned)."),
         click.option("--graph-weight", type=float, help="Say of the graph (default 0)."),
         click.option("--rerank-factor", type=int, help=f"Candidates per result (default {_DEFAULT.rerank_factor})."),
-        click.option(
-            "--filter-kv", multiple=True, metavar="KEY=VALUE", help="Only such documents: lang=en, year>=2020 …"
-        ),
-        click.option("--filter-json", metavar="JSON", help='The same as JSON: {"term": {"lang": "en"}} …'),
+        filter_options,
         click.option(
             "--deterministic", is_flag=True, default=None, help="Nothing may depend on what runs in the background."
         ),
@@ -82,9 +77,12 @@ def searched(session: Session, text: str, options: dict[str, Any]) -> int:
     named = {"strategy": options["mode"]} | {name: options[name] for name in _NAMED}
     named = {name: value for name, value in named.items() if value is not None}
     with here(session, options) as scoped:
-        answer = scoped.search(Query(text=text, filter=_filter(options)), named)
+        answer = scoped.search(Query(text=text, filter=filter_of(options)), named)
         if scoped.embedded is not None and (scoped.embedded.why or options["explain"]):
             tell_vectors(session, scoped.embedded)
+        if scoped.model and "not_compared" in answer.explain:
+            embed = session.hint("context", "embed", *meant(options))
+            session.say(printable(f"{answer.explain['not_compared']}; {embed} makes them anew"))
     if session.json:
         present.emit(session, answer)
     elif not answer.hits:
@@ -109,20 +107,6 @@ def tell_vectors(session: Session, made: Embedded | None) -> None:
     session.say(
         f"{made.model}: {plural(made.documents, 'vector')} made{lacking}; {made.tokens:,} tokens, ${made.cost}{unpriced}"
     )
-
-
-def _filter(options: dict[str, Any]) -> dict[str, Any] | None:
-    parts: list[dict[str, Any]] = []
-    if options["filter_kv"]:
-        parts.append(filter_kv(options["filter_kv"]))
-    if options["filter_json"]:
-        given = parse(options["filter_json"], "--filter-json")
-        if given is None:
-            raise UsageError("--filter-json is null, which filters nothing", hint="leave it out, if that is meant")
-        parts.append(given)
-    if not parts:
-        return None
-    return parts[0] if len(parts) == 1 else {"op": "and", "args": parts}
 
 
 def _nothing(explain: dict[str, Any]) -> str:
