@@ -1,9 +1,13 @@
 """``clew context merge``: with an agent it is a run."""
 
+import json
+
 import pytest
 
 from clew.cli import merging
 from clew.cli.documents import Documents
+from clew.cli.remembering import here
+from clew.cli.session import Session
 from clew.service import runs
 from clew.service.context import MergeAnswer
 from clew.service.engine import open_project
@@ -74,6 +78,47 @@ def test_for_people(cli, shop):
     assert "run r" in done.err
     assert "\x1b" not in done.err + done.out
     assert cli(*MERGE, "--agent", "clerk", "-q").err == ""
+
+
+def test_conflicts_that_have_no_markers_are_told(cli, shop):
+    shop()
+    for text in ('{"a": 1, "b": 1}', '{"a": 2, "b": 1}'):
+        cli("context", "add", "json", "--text", text, "--meta", "n=1", "--meta", "who=ann")
+    cli("context", "add", "json", "--text", '{"a": 2, "b": 1}', "--meta", "n=2", "--meta", "who=ann")
+    told = cli("context", "merge", "json", "--base", 1, "--text", '{"a": 3}', "--meta", "n=3")
+    assert (told.code, told.out) == (1, '{"a": 2}\n')
+    assert told.err.splitlines() == [
+        "in conflict: json /a: ours 2, theirs 3, base 1",
+        "in conflict: metadata /n: ours 2, theirs 3, base 1",
+        "2 conflicts; nothing was written",
+    ]
+    gone = cli("context", "merge", "json", "--base", 1, "--text", '{"b": 1}')
+    assert "in conflict: json /a: ours 2, theirs (no such key), base 1" in gone.err
+    cli("context", "remove", "list")
+    removed = cli(*MERGE)
+    assert (removed.out, removed.err.splitlines()[0]) == (
+        "theirs\nb\n\n", "in conflict: ours was removed, theirs is changed to theirs b"
+    )  # fmt: skip
+
+
+def test_many_conflicts_are_told_in_part(cli, shop):
+    shop()
+    for number in (1, 2):
+        cli("context", "add", "many", "--text", json.dumps({f"k{place}": number for place in range(25)}))
+    told = cli("context", "merge", "many", "--base", 1, "--text", json.dumps({f"k{place}": 3 for place in range(25)}))
+    assert told.err.splitlines()[19:] == [
+        "in conflict: json /k19: ours 2, theirs 3, base 1", "and 5 more: --json has all", "25 conflicts; nothing was written"
+    ]  # fmt: skip
+
+
+def test_metadata_is_merged_and_that_of_the_base_stays(cli, shop):
+    shop()
+    cli("context", "add", "list", "--text", "ours\nb\n", "--meta", "n=1", "--meta", "password=p4ss")
+    assert cli("context", "merge", "list", "--base", 3, "--text", "ours\nb\nc\n", "--meta", "m=2").code == 0
+    with here(Session(), {"scope": "", "project": None}) as scoped:
+        assert scoped.collection.get("list").metadata == {"n": 1, "m": 2, "password": "p4ss"}
+    assert cli("context", "merge", "list", "--base", 4, "--text", "x", "--meta", "m=3", "--agent", "clerk").code == 0
+    assert cli("context", "get", "list", "--json").json()["metadata"]["m"] == 3
 
 
 def test_without_a_conflict_nobody_is_asked(cli, shop):

@@ -9,9 +9,10 @@ from clew.cli import present, shapes
 from clew.cli.command import command as declare
 from clew.cli.failures import FAILED, SUCCESS, printable
 from clew.cli.foreground import Foreground, drive_with
-from clew.cli.remembering import here, project_of, said, scope_option
+from clew.cli.remembering import here, meta_option, metadata_of, project_of, said, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.summary import exit_code
+from clew.cli.telling import line
 from clew.cli.terminal import money, plural
 from clew.core.errors import Failure, UsageError
 from clew.core.states import ENDED
@@ -21,6 +22,9 @@ from clew.runtime.merging import CONFLICT
 from clew.service import merging, runs
 from clew.service.context import MergeAnswer
 from clew.service.engine import open_project
+
+_MOST = 20
+"""Conflicts that are told one by one."""
 
 
 @declare(
@@ -34,19 +38,20 @@ from clew.service.engine import open_project
 @click.argument("id_", metavar="ID")
 @click.option("--base", type=int, required=True, metavar="VERSION", help="The version that yours was made from.")
 @click.option("--text", help="Your text; without it, stdin.")
+@meta_option("Metadata that you changed; the rest is as in that version.")
 @click.option("--agent", metavar="NAME", help="The project's agent that settles conflicts, in a run.")
 @scope_option
 @pass_session
-def merge(session: Session, id_: str, base: int, text: str | None, agent: str | None, **where: Any) -> int:
+def merge(session: Session, id_: str, base: int, agent: str | None, **where: Any) -> int:
     """Merge your text with what others made of the same version.
 
-    Text is merged by lines, JSON by keys. With conflicts nothing is written: they are reported, and the text is printed with
-    markers where they are. With --agent that agent is asked to settle them first, in a run: clew runs lists it, its cost is
-    in clew costs, and clew resume goes on with it after a crash. What it cannot settle stays a conflict.
+    Text is merged by lines, JSON by keys. With conflicts nothing is written: the text is printed with markers where they are,
+    and those of JSON, of metadata and of a document that was removed are told one by one. With --agent that agent is asked to
+    settle them first, in a run: clew runs lists it, its cost is in clew costs, and clew resume goes on with it after a crash.
+    What it cannot settle stays a conflict.
     """
     with here(session, where) as scoped:
-        before = [one for one in scoped.history(id_) if one.version == base] if base else []
-        theirs = Put(id=id_, text=said(text), metadata=before[0].metadata if before else {}, origin="cli")
+        theirs = scoped.made_of(base, id_, said(where["text"]), metadata_of(where["meta"]))
         if agent is None:
             return _told(session, id_, scoped.merge(base, theirs))
         scoped.unmerged(base, theirs)  # no run where there is no such base
@@ -81,7 +86,9 @@ def _driven(session: Session, base: int, theirs: Put, agent: str, where: dict[st
         raise UsageError("whose agent?", hint="run this in a project's directory, or say --project DIR")
     engine = open_project(Path(project), session.state)
     plan = merging.plan_for(engine.plan, agent)
-    given = {"id": theirs.id, "text": theirs.text, "base": base, "agent": agent}
+    given: dict[str, Any] = {"id": theirs.id, "text": theirs.text, "base": base, "agent": agent}
+    if where["meta"]:
+        given["metadata"] = theirs.metadata
     request = merging.request_for(engine.plan, where["scope"] or "project", given)
 
     async def begin() -> Host:
@@ -103,6 +110,11 @@ def _told(session: Session, id_: str, answer: MergeAnswer, outcome: shapes.Outco
             session.say(f"settled by {answer.by}: {printable(one['why'] or 'no reason given')}")
     elif answer.conflicts:
         session.write(printable(answer.text) + "\n")
+        unmarked = [one for one in answer.conflicts if one["part"] != "text"]
+        for one in unmarked[:_MOST]:
+            session.say(_conflict(one))
+        if len(unmarked) > _MOST:
+            session.say(f"and {len(unmarked) - _MOST:,} more: --json has all")
         session.say(f"{plural(len(answer.conflicts), 'conflict')}; nothing was written")
     if not session.json and answer.why:
         session.say(printable(f"{answer.by}: {answer.why}" if answer.by else answer.why))
@@ -111,3 +123,11 @@ def _told(session: Session, id_: str, answer: MergeAnswer, outcome: shapes.Outco
     if not session.json:
         session.say(f"run {outcome.run}, {money(outcome.cost, outcome.unpriced)}")
     return exit_code(outcome)
+
+
+def _conflict(one: dict[str, Any]) -> str:
+    """A conflict that no marker in the text can show."""
+    if one["part"] == "document":
+        return f"in conflict: ours was removed, theirs is changed to {line(one['theirs'])}"
+    sides = (f"{side} {line(one[side]) or '(no such key)'}" for side in ("ours", "theirs", "base"))
+    return f"in conflict: {one['part']} {line(one['pointer']) or '(all of it)'}: {', '.join(sides)}"
