@@ -53,6 +53,28 @@ def test_written_read_and_removed(scoped, clock):
         scoped.history("nobody")
 
 
+def test_looking_removes_nothing(settings, declared, clock):
+    keep = {"retention": {"max_items": 1}}
+    bounded = declared("bounded", memory={"project_store": keep, "session_store": keep, "global_store": keep})
+    for scope in ("project:other", "session:theirs", "global"):
+        with context.opened(settings, scope, create=True, clock=clock) as scoped:
+            for name in "abc":
+                scoped.add(Put(id=name, text=name))
+    for where in (None, bounded):
+        context.statistics(settings, where)
+        for scope in ("project:other", "session:theirs", "global"):
+            with context.opened(settings, scope, where, clock=clock) as scoped:
+                assert len(found(scoped, "a b c")) == 3
+    with context.opened(settings, "project:other", bounded, create=True, clock=clock) as scoped:
+        scoped.add(Put(id="d", text="d"))
+        assert len(found(scoped, "a b c d")) == 4, "how much another project keeps is its own affair"
+    for scope in ("project", "global"):
+        with context.opened(settings, scope, bounded, create=True, clock=clock) as scoped:
+            for name in "de":
+                scoped.add(Put(id=name, text=name))
+            assert found(scoped, "a b c d e") == ["e"]
+
+
 def test_relations_are_extracted_unless_they_are_given(scoped):
     scoped.add(Put(id="a", text="Ann Lee leads Search Core."))
     scoped.add(Put(id="b", text="Ann Lee leads nobody.", relations=(Relation(subject="X", relation="is", object="Y"),)))

@@ -305,7 +305,7 @@ async def test_statistics_are_by_the_model_that_is_here(one, tmp_path):
         assert (everywhere["scope"], everywhere["missing"]) == ("global", missing), "as in a search"
     with opened(settings, "project", tmp_path / "project") as scoped:
         assert scoped.model == ours["embedder"]
-        explain = scoped.search(Query(text="pump"), SearchConfig()).explain
+        explain = scoped.search(Query(text="pump")).explain
         assert explain["not_compared"].startswith("vectors that came with documents (2): they are not by local:tiny:")
 
 

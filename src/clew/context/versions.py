@@ -1,5 +1,5 @@
-"""What was: versions by their numbers and by what made them, snapshots compared and restored. Functions over a log, by place or by a
-label's place.
+"""What was: versions by their numbers and by what made them, snapshots compared and restored. Functions over a log, by place or by
+a label's place.
 """
 
 from collections.abc import Iterator, Sequence

@@ -21,10 +21,11 @@ from clew.context.graph.facts import Fact
 from clew.context.graph.reading import restated, stays
 from clew.context.ingest import files
 from clew.context.ingest.files import Options, Report, Told
-from clew.context.log.port import Label
+from clew.context.log.port import NO_BOUNDS, Label
 from clew.context.log.rules import check_id
 from clew.context.merge.document import preview
-from clew.context.store import ContextStore, keeping_of
+from clew.context.scopes import Kind
+from clew.context.store import ContextStore, Keeping, keeping_of
 from clew.context.versions import Difference, difference, numbered, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
@@ -411,7 +412,7 @@ def opened(
         if plan is None:
             raise UsageError("which project?", hint="run this in a project's directory, or say --scope project:ID")
         scope = f"project:{plan.workflow}"
-    keeping = keeping_of(memory_of(plan)) if plan is not None else {}
+    keeping = _keeping(plan, scope, writing=create)
     redactor = _redactor(settings, plan, project)
     if not _serves(plan, scope, implied=implied):
         plan = None
@@ -434,7 +435,7 @@ def statistics(settings: Settings, project: Path | None = None, *, implied: bool
     clock, plan = SystemClock(), load(project) if project is not None else None
     redactor, local = _redactor(settings, plan, project), local_of(plan, project)
     found: dict[Path | None, dict[str, Any]] = {}
-    for keeping in ({}, keeping_of(memory_of(plan)) if plan is not None else {}):
+    for keeping in ({}, _keeping(plan)):
         at = partial(ContextStore, settings.directory, settings.tenant, now=clock.now, keeping=keeping)
         with closing(at()) as plain, closing(at(embedder=local, space=space_of(plan))) as served:
             for scope in plain.scopes():
@@ -442,6 +443,16 @@ def statistics(settings: Settings, project: Path | None = None, *, implied: bool
                 with suppress(NotFound), store.using(scope, create=False) as collection:
                     found[collection.folder] = Scoped(collection, scope, clock, redactor).stats()
     return sorted(found.values(), key=lambda one: (one["scope"], one["folder"]))
+
+
+def _keeping(plan: Plan | None, scope: str = "", *, writing: bool = False) -> dict[Kind, Keeping]:
+    """Where collections are, and in which form. Documents beyond bounds go where the project's own memory is looked at or other
+    memory than a project's is written to: who looks elsewhere changes nothing."""
+    kinds = keeping_of(memory_of(plan)) if plan is not None else {}
+    own = plan is not None and scope == f"project:{plan.workflow}"
+    if own or (writing and not scope.startswith("project:")):
+        return kinds
+    return {kind: msgspec.structs.replace(one, bounds=NO_BOUNDS) for kind, one in kinds.items()}
 
 
 def _serves(plan: Plan | None, scope: str, *, implied: bool) -> bool:
