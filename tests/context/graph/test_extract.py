@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.context.graph.extract import MOST, extract
+from clew.context.graph.extract import MOST, extract, extract_pieces
 
 
 def told(document, text, path=""):
@@ -28,8 +28,44 @@ def test_python():
     }
 
 
-def test_python_that_does_not_parse_is_read_as_code_of_any_language():
-    assert ("b.py", "defines", "A") in told("b.py", "class A\n  def go(:")
+@pytest.mark.parametrize("text", ["class A\n  def go(:", f"class A({'a.' * 2000}b): pass", f"class A: x = {'(' * 500}"])
+def test_python_that_does_not_parse_is_read_as_code_of_any_language(text):
+    assert ("b.py", "defines", "A") in told("b.py", text)
+
+
+def test_a_piece_of_python_states_what_stands_on_its_lines():
+    lines = [
+        "import os",
+        "class A(Base):",
+        "    def go(self):",
+        "        one()",
+        "        two()",
+        "    def stop(self): one()",
+    ]
+    starts = (1, 3, 5, 6)
+    ends = (*(start - 1 for start in starts[1:]), 6)
+    pieces = [(a, "\n".join(lines[a - 1 : b])) for a, b in zip(starts, ends, strict=True)]
+    found = extract_pieces("a.py", "\n".join(lines), pieces)
+    assert [{(r.subject, r.relation, r.object) for r in one} for one in found] == [
+        {("a.py", "imports", "os"), ("a.py", "defines", "A"), ("A", "inherits from", "Base")},
+        {("a.py", "defines", "A.go"), ("A.go", "calls", "one")},
+        {("A.go", "calls", "two")},
+        {("a.py", "defines", "A.stop"), ("A.stop", "calls", "one")},
+    ]
+
+
+@pytest.mark.parametrize(("path", "text"), [("a.py", "def (:"), ("a.md", "Ann leads Core."), ("a.ts", "class A {}")])
+def test_pieces_of_anything_else_are_read_by_themselves(path, text):
+    links = "See https://example.org/a."
+    assert extract_pieces(path, text, [(1, text), (1, links)]) == [extract(path, text), extract(path, links)]
+    assert extract_pieces(path, text, []) == []
+
+
+def test_pieces_of_python_keep_their_links():
+    (one, two) = extract_pieces(
+        "a.py", "x = 1\n\n# https://example.org/a", [(1, "x = 1"), (3, "# https://example.org/a")]
+    )
+    assert (one, [r.object for r in two]) == ((), ["https://example.org/a"])
 
 
 @pytest.mark.parametrize(
@@ -71,6 +107,24 @@ def test_sentences():
     assert not any("It" in one for one in told("n", text))
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Jürgen Müller leads Ölwerk Süd.", ("Jürgen Müller", "leads", "Ölwerk Süd")),
+        ("Ju\u0308rgen leads O\u0308lwerk.", ("Jürgen", "leads", "Ölwerk")),
+        ("größen-dienst uses zählerÖl!", ("größen-dienst", "uses", "zählerÖl")),
+        ("Иван Петров owns Газпром", ("Иван Петров", "owns", "Газпром")),
+    ],
+)
+def test_names_of_any_alphabet(text, expected):
+    assert expected in told("n", text)
+
+
+@pytest.mark.parametrize("word", ["leads", "größe", "1Ab", "a_-B", "...", "A" * 121, "The"])
+def test_what_is_no_name(word):
+    assert not any(relation == "uses" for _, relation, _ in told("n", f"Ann uses {word}"))
+
+
 def test_names_within_sentences():
     text = "Ines Corbett leads it. Quillfeed is slow. Brokers fail. See `scan_bridge.py` on Monday or in May."
     assert told("wiki/quillfeed.md#3", text) == {
@@ -103,6 +157,8 @@ def test_any_text_gives_bounded_relations(text, path):
     "text",
     [
         "A" * 200_000,
+        "u\u0308\u0323" * 60_000,
+        "Ü" * 119 + " Ünd",
         "A b-" * 50_000,
         "[" * 100_000,
         "Ann " * 50_000,

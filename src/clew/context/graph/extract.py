@@ -6,8 +6,10 @@ can do better (``memory.extraction``); these rules cost nothing and give the sam
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 from clew.gate.ports.context import Relation
 
@@ -34,11 +36,16 @@ _SYMBOLS = re.compile(
 )
 _SUFFIXES = ".js .jsx .ts .tsx .mjs .go .rs .java .kt .c .h .cc .cpp .hpp .cs .rb .php .swift .scala"
 _CODE = frozenset(_SUFFIXES.split())
+_PYTHON = frozenset([".py", ".pyi"])
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=[-*#>|])|[;:]\s")
 _TOKENS = 80
 """Words of a sentence that are looked at."""
-_NAMES = re.compile(r"(?:[A-Z][\w'’-]*|[a-z]+[A-Z]\w*|[a-z0-9]+(?:[-_.][a-z0-9]+)+|\d+)[.,!?)\"]*")
+_PROPER = re.compile(r"[\w\u0300-\u036f'’-]*")
+"""A name that begins with a capital; accents may stand by themselves."""
+_MIXED = re.compile(r"\w+")
+_JOINED = re.compile(r"[^\W_]+(?:[-_.][^\W_]+)+|\d+")
+_PUNCTUATION = '.,!?)"'
 _NAME_WORDS = 5
 _WITHIN = frozenset(["of", "de", "van"])
 _SKIPPED = frozenset(["also", "now", "currently", "the", "a", "an"])
@@ -78,14 +85,34 @@ def extract(document: str, text: str, path: str = "") -> tuple[Relation, ...]:
     """What ``text`` states, ``document`` being its id and ``path`` its file, where there is one. No relation twice."""
     text = text[:_LONGEST]
     suffix = PurePosixPath(path or document).suffix.lower()
-    if suffix in (".py", ".pyi"):
-        found: Iterable[Relation] = _python(document, text)
-    elif suffix in _CODE:
+    placed = _python(document, text) if suffix in _PYTHON else None
+    if placed is not None:
+        found: Iterable[Relation] = (one for _, one in placed)
+    elif suffix in _PYTHON or suffix in _CODE:
         found = _other_code(document, text)
     else:
         found = _prose(document, text)
+    return _kept((*found, *_links(document, text)))
+
+
+def extract_pieces(path: str, text: str, pieces: Sequence[tuple[int, str]]) -> list[tuple[Relation, ...]]:
+    """What each piece of a file states, ``pieces`` being ``(its first line, its text)`` in order.
+
+    Python is read as a whole, since a method by itself does not parse; what stands on a line is stated by the piece that has it.
+    """
+    placed = _python(path, text) if PurePosixPath(path).suffix.lower() in _PYTHON and pieces else None
+    if placed is None:
+        return [extract(path, piece, path) for _, piece in pieces]
+    lines = [line for line, _ in pieces]
+    held: list[list[Relation]] = [[] for _ in pieces]
+    for line, one in placed:
+        held[max(0, bisect_right(lines, line) - 1)].append(one)
+    return [_kept((*found, *_links(path, piece))) for found, (_, piece) in zip(held, pieces, strict=True)]
+
+
+def _kept(found: Iterable[Relation]) -> tuple[Relation, ...]:
     seen: dict[tuple[str, str, str], Relation] = {}
-    for one in (*found, *_links(document, text)):
+    for one in found:
         names = (one.subject.strip(), one.relation, one.object.strip())
         if all(names) and names[0] != names[2] and max(map(len, names)) <= _NAME_LIMIT:
             seen.setdefault(names, one)
@@ -107,47 +134,49 @@ def _links(document: str, text: str) -> Iterator[Relation]:
         yield _stated(document, "links to", found.group().rstrip(".,;:!?"))
 
 
-def _python(document: str, text: str) -> Iterator[Relation]:
+def _python(document: str, text: str) -> list[tuple[int, Relation]] | None:
+    """``(line, what stands there)``; None: it does not parse."""
     try:
         tree = ast.parse(text)
+        return [*_imports(document, tree), *_definitions(document, "", tree.body)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        yield from _other_code(document, text)
-        return
+        return None
+
+
+def _imports(document: str, tree: ast.Module) -> Iterator[tuple[int, Relation]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield _stated(document, "imports", alias.name)
+                yield alias.lineno, _stated(document, "imports", alias.name)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            yield _stated(document, "imports", module)
-    yield from _definitions(document, "", tree.body)
+            yield node.lineno, _stated(document, "imports", module)
 
 
-def _definitions(document: str, outer: str, body: list[ast.stmt]) -> Iterator[Relation]:
+def _definitions(document: str, outer: str, body: list[ast.stmt]) -> Iterator[tuple[int, Relation]]:
     for node in body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
         name = f"{outer}{node.name}"
-        yield _stated(document, "defines", name)
+        yield node.lineno, _stated(document, "defines", name)
         if isinstance(node, ast.ClassDef):
             for base in node.bases:
                 if isinstance(base, ast.Name | ast.Attribute):
-                    yield _stated(name, "inherits from", ast.unparse(base))
+                    yield base.lineno, _stated(name, "inherits from", ast.unparse(base))
             yield from _definitions(document, f"{name}.", node.body)
         else:
             yield from _calls(name, node)
 
 
-def _calls(name: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Relation]:
+def _calls(name: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[int, Relation]]:
     for node in ast.walk(function):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield _stated(name, "calls", node.func.id, 0.9)  # which function of that name, the text alone does not say
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Name)
-        ):
-            yield _stated(name, "calls", f"{node.func.value.id}.{node.func.attr}", 0.8)
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name):  # which function of that name, the text alone does not say
+            yield called.lineno, _stated(name, "calls", called.id, 0.9)
+        elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+            yield called.lineno, _stated(name, "calls", f"{called.value.id}.{called.attr}", 0.8)
 
 
 def _other_code(document: str, text: str) -> Iterator[Relation]:
@@ -197,7 +226,15 @@ def _verbs(tokens: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def _is_name(token: str) -> bool:
-    return len(token) <= _NAME_LIMIT and bool(_NAMES.fullmatch(token)) and token.rstrip(".,") not in _NO_NAMES
+    """A capital and what follows it, ``mixedCase``, ``joined-words`` or a number, of any alphabet."""
+    word = token.rstrip(_PUNCTUATION)
+    if not word or len(token) > _NAME_LIMIT or token.rstrip(".,") in _NO_NAMES:
+        return False
+    capital = next((place for place, letter in enumerate(word) if letter.isupper()), -1)
+    if capital < 0:
+        return bool(_JOINED.fullmatch(word))
+    head = word[:capital]
+    return (not head or head.isalpha()) and bool((_MIXED if head else _PROPER).fullmatch(word, capital))
 
 
 def _name_before(tokens: list[str], end: int) -> str:
@@ -257,4 +294,4 @@ def _bare(tokens: list[str]) -> str:
         tokens = tokens[1:]
     while tokens and tokens[-1] in _WITHIN:
         tokens = tokens[:-1]
-    return re.sub(r"['’]s$", "", " ".join(tokens).rstrip('.,;:!?)"'))
+    return normalize("NFC", re.sub(r"['’]s$", "", " ".join(tokens).rstrip('.,;:!?)"')))
