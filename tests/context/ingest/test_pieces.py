@@ -47,6 +47,29 @@ def test_rows_are_told_by_their_columns():
     assert list(pieces.table([], iter([]))) == []
 
 
+def test_a_row_loses_nothing():
+    long = ("word " * 1000 + "\n") * 3 + "zebraend"
+    found = list(pieces.table(["a", "b"], [["1", "2", "extra"], [], ["x", long], ["", "y"]]))
+    assert [found[0].text, found[0].title] == ["a: 1; b: 2; extra", "rows 2-2"]
+    assert bare("".join(p.text for p in found[1:])) == bare(f"a: x; b: {long}b: y")
+    assert all(tokens.count(p.text) <= MOST + 2 for p in found)
+    assert [p.title for p in found[1:-1]] == ["rows 4-4"] * (len(found) - 2)
+    assert (found[-1].title, found[-1].line) == ("rows 4-5", 4)
+
+
+def test_a_header_without_rows_is_told():
+    assert [(p.text, p.title) for p in pieces.table(["a", "", "b"], iter([[], [""]]))] == [("a; b", "row 1")]
+
+
+@given(
+    st.lists(st.text(alphabet="ab \n,語", max_size=20)),
+    st.lists(st.lists(st.text(alphabet="cd \n", max_size=2000), max_size=4)),
+)
+def test_no_value_of_a_table_is_lost(header, rows):
+    told = "".join(bare(p.text) for p in pieces.table(header, rows))
+    assert all(bare(value) in told for row in rows for value in row)
+
+
 @pytest.mark.parametrize("cut", [pieces.markdown, pieces.python, pieces.plain])
 @given(text=st.text(alphabet="ab #\n`_(:.", max_size=300) | st.text(max_size=200))
 def test_nothing_is_lost(cut, text):

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 
 import msgspec
 
@@ -71,20 +72,31 @@ def plain(text: str) -> Iterator[Piece]:
     yield from _packed(text, "", 1)
 
 
-def table(header: list[str], rows: Iterator[list[str]]) -> Iterator[Piece]:
-    """Some rows each, every value with the name of its column."""
+def table(header: list[str], rows: Iterable[list[str]]) -> Iterator[Piece]:
+    """Some rows each, every value with the name of its column; a row that is too long, in several. ``line``: its first row, the
+    header being 1. A header without rows is told by itself."""
     told: list[str] = []
-    size, start, number = 0, 2, 1
+    size, start, last = 0, 2, 1
     for number, row in enumerate(rows, 2):
-        line = "; ".join(f"{name}: {value}" for name, value in zip(header, row, strict=False) if value)
-        length = tokens.count(line)
-        if told and size + length > MOST:
-            yield Piece("\n".join(told), f"rows {start}-{number - 1}", start)
-            told, size, start = [], 0, number
-        told.append(tokens.cut(line, MOST))
-        size += length
+        for line, _ in _bounded(_row(header, row), number):
+            length = tokens.count(line)
+            if told and size + length > MOST:
+                yield Piece("\n".join(told), f"rows {start}-{last}", start)
+                told, size = [], 0
+            if not told:
+                start = number
+            if line:
+                told.append(line)
+                size, last = size + length, number
     if told:
-        yield Piece("\n".join(told), f"rows {start}-{number}", start)
+        yield Piece("\n".join(told), f"rows {start}-{last}", start)
+    elif last == 1 and any(header):
+        yield from (Piece(line, "row 1", 1) for line, _ in _bounded(_row([], header), 1))
+
+
+def _row(header: list[str], row: list[str]) -> str:
+    named = zip(chain(header, repeat("")), row, strict=False)
+    return "; ".join(f"{name}: {value}" if name else value for name, value in named if value)
 
 
 def _first_line(node: ast.stmt) -> int:
