@@ -1,10 +1,12 @@
-"""Which memory a command means."""
+"""Which memory a command means, and what it is told."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
 
-from clew.cli.remembering import despite, filter_of, here, meant, metadata_of
+from clew.cli.remembering import despite, filter_of, here, meant, metadata_of, said
 from clew.cli.session import Session
 from clew.core.errors import ManifestError, NotFound, UsageError
 from clew.manifest.plan import load
@@ -92,3 +94,20 @@ def test_metadata():
     for wrong in ("n", "=1"):
         with pytest.raises(UsageError, match="it is KEY=VALUE"):
             metadata_of((wrong,))
+
+
+def given(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), "utf-8", errors="surrogateescape"))
+    return said(None)
+
+
+def test_stdin_is_read_as_text(monkeypatch):
+    assert given(monkeypatch, "caf\u00e9\r\none\rtwo\n".encode()) == "caf\u00e9\none\ntwo\n"
+    with pytest.raises(UsageError, match=r"stdin is no UTF-8 text: .* at byte 3"):
+        given(monkeypatch, b"caf\xe9")
+
+
+def test_what_is_no_text_is_no_text():
+    assert said("caf\u00e9\r\n") == "caf\u00e9\r\n"
+    with pytest.raises(UsageError, match=r"--text is no UTF-8 text: .* at byte 3"):
+        said("caf\udce9")

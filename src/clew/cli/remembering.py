@@ -113,18 +113,20 @@ def project_of(where: dict[str, Any]) -> Path | None:
 def said(text: str | None) -> str:
     """The text, or stdin. Raises UsageError."""
     if text is not None:
-        return text
+        return _checked(text.encode(errors="surrogatepass"), "--text")
     if sys.stdin.isatty():
         raise UsageError("--text is missing", hint="give it, or the text on stdin")
+    data = sys.stdin.buffer.read(MAX_INPUT + 1)
+    if len(data) > MAX_INPUT:
+        raise UsageError(f"stdin has more than {MAX_INPUT:,} bytes", hint="clew context import cuts files into pieces")
+    return _checked(data, "stdin").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _checked(data: bytes, where: str) -> str:
     try:
-        read = sys.stdin.read(MAX_INPUT + 1)
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is no UTF-8 text: {error.reason} at byte {error.start}") from None
-    if len(read) > MAX_INPUT:
-        raise UsageError(
-            f"stdin has more than {MAX_INPUT:,} characters", hint="clew context import cuts files into pieces"
-        )
-    return read
+        raise UsageError(f"{where} is no UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 _MANIFESTS = ("clew.yaml", "clew.yml", "clew.json", "workflow.yaml", "workflow.yml", "workflow.json")

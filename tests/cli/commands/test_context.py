@@ -73,6 +73,7 @@ def test_every_flag_of_a_search(kept, flags):
         (("context", "import", "not/there", *G), "no file or folder"),
         (("context", "import", ".", "--tag", "", *G), "a tag has 1 to 200 characters"),
         (("context", "import", ".", "--tag", "x" * 201, *G), "a tag has 1 to 200 characters"),
+        (("context", "add", "x", "--text", "a\udcff", *G), "--text is no UTF-8 text"),
         (("context", "get", "\udcff", *G), "no Unicode text"),
         (("context", "history", "\udcff", *G), "no Unicode text"),
         (("context", "get", "x" * 5000, *G), "1 to 1000 characters"),
@@ -190,7 +191,7 @@ def test_more_than_fits_is_refused(cli, monkeypatch):
     monkeypatch.setattr(remembering, "MAX_INPUT", 10)
     answer = cli("context", "add", "a", *G, stdin="x" * 11)
     assert answer.code == 2
-    assert "more than 10 characters" in answer.err
+    assert "more than 10 bytes" in answer.err
 
 
 def test_statistics_count_what_a_project_keeps_elsewhere(cli, plain, monkeypatch):
