@@ -20,7 +20,7 @@ from clew.context.graph.extract import extract
 from clew.context.graph.facts import Fact
 from clew.context.graph.reading import restated, stays
 from clew.context.ingest import files
-from clew.context.ingest.files import Options, Report, Told
+from clew.context.ingest.report import Options, Passed, Told
 from clew.context.log.port import NO_BOUNDS, Label
 from clew.context.log.rules import check_id
 from clew.context.merge.document import preview
@@ -102,7 +102,8 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """``documents``: written anew; ``unchanged``: files that were there as they are; ``skipped``: ``{path, why}``."""
+    """``files``: that have text; ``documents``: written anew; ``unchanged``: files that were there as they are; ``skipped``:
+    ``{path, why}``; ``passed``: what was passed over by kind: the end of a name, ``link``, ``hidden``, ``folder``, ``no text`` …"""
 
     scope: str
     files: int
@@ -110,6 +111,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     removed: int
     unchanged: int
     skipped: list[dict[str, str]]
+    passed: dict[str, Passed] = {}
     embedding: Embedded | None = None
     """The vectors that were made; null: not by a provider's model."""
     gone: int = 0
@@ -191,20 +193,12 @@ class Scoped:
 
     def import_files(self, paths: Sequence[Path], options: Options, told: Told) -> Imported:
         """Files, folders, and JSON lines (``.jsonl``). Raises UsageError."""
-        total = Report()
-        lines = [path for path in paths if files.is_lines(path)]
-        others = files.found([path for path in paths if path not in lines])
-        reports = [files.bring_in_lines(self.collection, path, options, told) for path in lines]
-        if others:
-            reports.append(files.bring_in(self.collection, others, options, told))
-        for report in reports:
-            for name in ("files", "documents", "removed", "unchanged", "skipped"):
-                setattr(total, name, getattr(total, name) + getattr(report, name))
-        self._complete(None, lambda filled, of: told(total, f"{filled.documents} of {of} vectors"))
+        report = files.bring_in(self.collection, files.found(paths), options, told)
+        self._complete(None, lambda filled, of: told(report, f"{filled.documents} of {of} vectors"))
         self.collection.tend()
         gone = files.left_behind(self.collection, paths)
         return Imported(
-            scope=self.scope, **msgspec.structs.asdict(total), embedding=self.embedded,
+            scope=self.scope, **msgspec.structs.asdict(report), embedding=self.embedded,
             gone=len(gone.sure), unsure=len(gone.unsure),
         )  # fmt: skip
 

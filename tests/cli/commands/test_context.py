@@ -71,9 +71,10 @@ def test_every_flag_of_a_search(kept, flags):
         (("context", "graph", "Nobody", *G), "says anything of 'Nobody'"),
         (("context", "rollback", "nope", *G), "no snapshot 'nope'"),
         (("context", "import", "not/there", *G), "no file or folder"),
+        (("context", "import", "a.md", "", *G), "a path is empty"),
+        (("context", "add", "x", "--text", "a\udcff", *G), "--text is no UTF-8 text"),
         (("context", "import", ".", "--tag", "", *G), "a tag has 1 to 200 characters"),
         (("context", "import", ".", "--tag", "x" * 201, *G), "a tag has 1 to 200 characters"),
-        (("context", "add", "x", "--text", "a\udcff", *G), "--text is no UTF-8 text"),
         (("context", "get", "\udcff", *G), "no Unicode text"),
         (("context", "history", "\udcff", *G), "no Unicode text"),
         (("context", "get", "x" * 5000, *G), "1 to 1000 characters"),
@@ -184,7 +185,24 @@ def test_importing_without_the_files_that_are_gone(cli, tmp_path):
     (docs / "c.md").unlink()
     empty = cli("context", "import", docs, "--prune", *G)
     assert "1 document is of files in folders that cannot be read, or are empty: they stay" in empty.err
-    assert (empty.code, cli("context", "get", "docs/c.md#0", *G).out) == (0, "c\n")
+    assert (empty.code, cli("context", "get", "docs/c.md#0", *G).out) == (1, "c\n")
+
+
+def test_importing_says_what_was_passed_over(cli, tmp_path):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for name in ("rows.jsonl", "a.xyz", "b.xyz", "empty.md"):
+        (docs / name).touch()
+    nothing = cli("context", "import", docs, *G)
+    assert nothing.code == 1
+    assert "passed over: 2 .xyz, 1 .jsonl, 1 no text" in nothing.err
+    assert "clew context import FILE.jsonl" in nothing.err
+    assert "there is no file with text in what was named" in nothing.err
+    told = cli("context", "import", docs, "--json", *G)
+    assert (told.code, told.document(Imported).passed[".xyz"].paths) == (1, ["docs/a.xyz", "docs/b.xyz"])
+    (docs / "a.md").write_text("words")
+    assert cli("context", "import", docs, *G).code == 0
+    assert cli("context", "import", docs / "a.md", *G).err.count("passed over") == 0
 
 
 def test_more_than_fits_is_refused(cli, monkeypatch):

@@ -1,14 +1,13 @@
 """Importing: what is new is written, what is unchanged is passed over, what is gone is removed."""
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from clew.context.ingest import files
-from clew.context.ingest.files import Options, bring_in, bring_in_lines, found, left_behind
+from clew.context.ingest import files, readers
+from clew.context.ingest.files import Options, bring_in, found, left_behind
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Put, Query, Remove
 
@@ -77,50 +76,9 @@ def test_progress_is_told_after_each_file(collection, folder):
 
 
 def test_a_single_file_and_what_is_not_there(folder):
-    assert [one.root for one in found([folder / "notes.txt"])] == ["notes.txt"]
+    assert [one.root for one in found([folder / "notes.txt"]).files] == ["notes.txt"]
     with pytest.raises(UsageError, match="no file or folder"):
         found([folder / "gone"])
-
-
-def test_json_lines(collection, tmp_path):
-    path = tmp_path / "docs.jsonl"
-    lines = [
-        {"id": "a", "text": "The pump leaks", "metadata": {"lang": "en"}, "vector": [1, 0], "embedder": "m"},
-        {
-            "id": "b",
-            "text": "Ann leads Search.",
-            "relations": [{"subject": "Ann", "relation": "leads", "object": "Search"}],
-        },
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    report = bring_in_lines(collection, path, Options(tags=("t",)), told)
-    assert report.documents == 2
-    assert collection.get("a").metadata == {"lang": "en", "tags": ["t"]}
-    assert len(collection.get("a").vector) == 8
-    assert collection.get("b").relations[0].object == "Search"
-    assert bring_in_lines(collection, path, Options(tags=("t",)), told).documents == 0
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "{",
-        "[]",
-        '{"id": "a", "vector": [1e39]}',
-        '{"id": "a", "text": "' + "x" * 2**24,
-        '{"text": "no id"}',
-        '{"id": 1}',
-        '{"id": "a", "more": 1}',
-        '{"id": "a", "vector": ["x"]}',
-        "[" * 5000,
-        '{"id": "a", "text": "\udcff"}',
-    ],
-)
-def test_a_line_that_is_no_document_is_named(collection, tmp_path, line):
-    path = tmp_path / "docs.jsonl"
-    path.write_text('{"id": "ok"}\n' + line + "\n", errors="surrogateescape")
-    with pytest.raises(UsageError, match=r"docs\.jsonl:2"):
-        bring_in_lines(collection, path, Options(), told)
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -141,7 +99,7 @@ def test_two_files_of_one_name_are_two(collection, twice):
     for folder in twice * 2:
         bring_in(collection, found([folder / "README.md"]), Options(), told)
     assert len(list(collection.log.ids("README.md"))) == 2
-    assert len(found([twice[0], twice[0] / "README.md", twice[0]])) == 1
+    assert len(found([twice[0], twice[0] / "README.md", twice[0]]).files) == 1
 
 
 def test_a_folder_is_the_same_wherever_it_is_looked_at_from(collection, twice, monkeypatch):
@@ -198,7 +156,7 @@ def test_what_is_no_plain_file_is_not_opened(collection, tmp_path):
     (tmp_path / "up").symlink_to("..")
     (tmp_path / "ok.txt").write_text("words")
     (tmp_path / "loop").symlink_to("loop")
-    assert [one.below for one in found([tmp_path])] == ["ok.txt"]
+    assert [one.below for one in found([tmp_path]).files] == ["ok.txt"]
     with pytest.raises(UsageError, match="no file or folder"):
         found([tmp_path / "pipe.txt"])
     for odd in (tmp_path / "loop", Path("a\0b"), Path("x" * 5000), tmp_path / "ok.txt" / "below"):
@@ -237,7 +195,65 @@ def test_a_folder_that_cannot_be_read_is_said(collection, folder, monkeypatch):
     assert report.skipped == [{"path": "given/src", "why": "Permission denied"}]
 
 
-def test_lines_that_cannot_be_read_are_said(collection, tmp_path):
-    (tmp_path / "docs.jsonl").mkdir()
-    with pytest.raises(UsageError, match=r"cannot read .*docs\.jsonl"):
-        bring_in_lines(collection, tmp_path / "docs.jsonl", Options(), told)
+def test_what_is_passed_over_is_counted(collection, folder):
+    for name in ("rows.jsonl", "b.PNG", "Makefile", "empty.txt", "blank.md"):
+        (folder / name).write_text(" \n")
+    os.mkfifo(folder / "pipe.txt")
+    (folder / "up").symlink_to("..")
+    for _ in range(2):
+        report = imported(collection, folder)
+        assert {kind: (one.count, one.paths) for kind, one in report.passed.items()} == {
+            "hidden": (1, ["given/.hidden"]), "folder": (1, ["given/node_modules"]), "no suffix": (1, ["given/Makefile"]),
+            "link": (2, ["given/up", "given/link.md"]), "no file": (1, ["given/pipe.txt"]), ".jsonl": (1, ["given/rows.jsonl"]),
+            ".png": (2, ["given/b.PNG", "given/picture.png"]), "no text": (2, ["given/blank.md", "given/empty.txt"]),
+        }  # fmt: skip
+    assert (report.files, report.unchanged, report.documents) == (3, 3, 0)
+    (folder / "rows.jsonl").write_text('{"id": "x"}')
+    report = bring_in(collection, found([folder, folder / "rows.jsonl", folder / "picture.png"]), Options(), told)
+    assert (report.files, report.documents, report.passed[".png"].count) == (5, 2, 1)
+    assert ".jsonl" not in report.passed
+
+
+def test_a_file_that_lost_its_text_loses_its_documents(collection, folder):
+    imported(collection, folder)
+    (folder / "a.md").write_text("")
+    report = imported(collection, folder)
+    assert (report.removed, report.unchanged, report.passed["no text"].count) == (2, 2, 1)
+
+
+def test_what_was_left_out_of_a_file_is_said_each_time(collection, tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("a\n" + f"{'word ' * 300}\n" * 5)
+    monkeypatch.setattr(readers, "_MOST_TOLD", 3200)
+    for unchanged in (0, 1):
+        report = bring_in(collection, found([tmp_path / "rows.csv"]), Options(), told)
+        assert (report.files, report.unchanged) == (1, unchanged)
+        assert report.skipped == [{"path": "rows.csv", "why": "read up to row 3: 3,200 characters; split it"}]
+    monkeypatch.setattr(readers, "_MOST_TOLD", 10_000)
+    (tmp_path / "rows.csv").write_text("a\n" + f"{'word ' * 300}\n" * 4)
+    assert bring_in(collection, found([tmp_path / "rows.csv"]), Options(), told).skipped == []
+
+
+def test_what_an_earlier_edition_read_is_read_anew(collection, folder, monkeypatch):
+    monkeypatch.setattr(files, "_EDITION", b"1")
+    imported(collection, folder)
+    monkeypatch.undo()
+    assert (imported(collection, folder).documents, imported(collection, folder).unchanged) == (5, 3)
+
+
+def test_a_long_class_keeps_what_its_methods_say(collection, tmp_path):
+    methods = "".join(
+        f"    def m{n}(self):\n        helper{n}()\n        x = {'1 + ' * 100}1\n        last{n}()\n\n"
+        for n in range(12)
+    )
+    (tmp_path / "big.py").write_text(f"import os\n\nclass Big:\n{methods}")
+    bring_in(collection, found([tmp_path / "big.py"]), Options(), told)
+    stated = {
+        name: {(r.subject, r.relation, r.object) for r in collection.get(name).relations}
+        for name in collection.log.ids()
+    }
+    assert {("Big.m3", "calls", "helper3"), ("Big.m3", "calls", "last3")} < set().union(*stated.values())
+    (where,) = [name for name, facts in stated.items() if ("Big.m7", "calls", "helper7") in facts]
+    assert collection.get(where).metadata["title"] == "Big.m7"
+    report = bring_in(collection, found([tmp_path / "big.py"]), Options(graph=False, tags=("t",)), told)
+    assert report.documents > 0
+    assert not any(collection.get(name).relations for name in collection.log.ids())

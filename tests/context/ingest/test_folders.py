@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from clew.context.ingest.files import Options, bring_in, found, left_behind
-from clew.context.ingest.folders import gone, mark, walked
+from clew.context.ingest.folders import gone, mark, seen, walked
 from clew.gate.ports.context import Put
 
 
@@ -20,6 +20,9 @@ def imported(collection, folder, **options):
 
 def test_what_is_read_of_a_folder(folder):
     assert sorted(one.relative_to(folder).as_posix() for one in walked(folder)) == ["a.md", "notes.txt", "src/tool.py"]
+    assert {path.name: kind for path, kind in seen(folder) if kind} == {
+        ".hidden": "hidden", "node_modules": "folder", "link.md": "link", "picture.png": ".png",
+    }  # fmt: skip
     assert mark(folder) != mark(folder / "src")
     assert str(folder.parent) not in mark(folder)
 

@@ -14,13 +14,13 @@ from clew.cli.command import group
 from clew.cli.commands.query import search_options, searched, tell_vectors
 from clew.cli.documents import Changed, get, history, list_, remove
 from clew.cli.facts import graph
-from clew.cli.failures import SUCCESS, printable
+from clew.cli.failures import FAILED, SUCCESS, printable
 from clew.cli.merging import merge
 from clew.cli.remembering import despite, here, meta_option, metadata_of, said, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.telling import answer, listed, table
 from clew.cli.terminal import clock, plural
-from clew.context.ingest.files import Options, Report
+from clew.context.ingest.report import LINES, Options, Report
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Put
@@ -92,22 +92,24 @@ def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], exp
     ],
     shape=Imported,
 )
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path())
 @click.option("--tag", "tags", multiple=True, help="A tag for every document; may be repeated.")
 @click.option("--no-graph", is_flag=True, help="Extract no relations.")
 @click.option("--prune", is_flag=True, help="Remove documents of these folders whose files are gone.")
 @scope_option
 @pass_session
 def import_(
-    session: Session, paths: tuple[Path, ...], tags: tuple[str, ...], no_graph: bool, prune: bool, **where: Any
+    session: Session, paths: tuple[str, ...], tags: tuple[str, ...], no_graph: bool, prune: bool, **where: Any
 ) -> int:
     """Remember files and folders.
 
     What is there already is passed over, so an import that was interrupted goes on where it was. Folders whose names begin
     with a dot, dependencies and build results are left out. Documents are named FOLDER/PATH#PIECE, or FILE#PIECE; another
     folder of the same name gets names of its own. With --prune the documents of files that a folder no longer has are removed;
-    never where there is nothing to read: a disk may not be mounted.
+    never where there is nothing to read: a disk may not be mounted. Exit code 1 where no file with text was found.
     """
+    if "" in paths:
+        raise UsageError("a path is empty", hint="a variable may not be set; . is this directory")
     odd = [tag for tag in tags if not 0 < len(tag) <= _LONGEST_TAG or not tag.isprintable()]
     if odd:
         raise UsageError(f"--tag {odd[0]!a:.60}: a tag has 1 to {_LONGEST_TAG} characters, all printable")
@@ -120,18 +122,26 @@ def import_(
             session.say(f"{plural(report.files, 'file')}, {plural(report.documents, 'document')}: {printable(name)}")
 
     with here(session, where, create=True) as scoped:
-        done = scoped.import_files(paths, Options(tags=tags, graph=not no_graph, prune=prune), told)
+        done = scoped.import_files(
+            [Path(one) for one in paths], Options(tags=tags, graph=not no_graph, prune=prune), told
+        )
     tell_vectors(session, done.embedding)
     for one in done.skipped:
         session.say(f"left out: {printable(one['path'])}: {printable(one['why'])}")
+    if done.passed:
+        kinds = sorted(done.passed.items(), key=lambda item: (-item[1].count, item[0]))
+        session.say("passed over: " + ", ".join(f"{one.count:,} {printable(kind)}" for kind, one in kinds))
+    if LINES in done.passed:
+        session.say(f"{LINES} is read where the file is named, not in folders: clew context import FILE{LINES}")
     if done.gone:
         session.say(f"{_are(done.gone)} of files that are gone: --prune removes them")
     if done.unsure:
         session.say(f"{_are(done.unsure)} of files in folders that cannot be read, or are empty: they stay")
     said = f"{plural(done.documents, 'document')} from {plural(done.files, 'file')} in {done.scope}"
-    return answer(
-        session, done, f"{said}; {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} left out"
-    )
+    answer(session, done, f"{said}; {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} left out")
+    if not done.files:
+        session.say("there is no file with text in what was named")
+    return SUCCESS if done.files else FAILED
 
 
 @declare(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
+from stat import S_IFREG, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
 from clew.context.collection import Collection
@@ -33,13 +33,19 @@ def mark(folder: Path) -> str:
 
 def walked(folder: Path) -> Iterator[Path]:
     """The files below it that are read, and folders that cannot be: reading says why."""
+    return (path for path, kind in seen(folder) if not kind)
+
+
+def seen(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What is below it, with the kind of what is passed over, as a report names it; empty for what is read."""
     closed: list[OSError] = []
     for base, folders, names in os.walk(folder, onerror=closed.append):
-        folders[:] = sorted(one for one in folders if not one.startswith(".") and one not in SKIPPED)
-        for name in sorted(names):
-            if not name.startswith(".") and kind_of(name) and _plain(Path(base, name)):
-                yield Path(base, name)
-    yield from (Path(error.filename) for error in closed)
+        here = Path(base)
+        kinds = [(one, _folder(here / one)) for one in sorted(folders)]
+        folders[:] = [one for one, kind in kinds if not kind]
+        yield from ((here / one, kind) for one, kind in kinds if kind)
+        yield from ((here / name, _file(here / name)) for name in sorted(names))
+    yield from ((Path(error.filename), "") for error in closed)
 
 
 def gone(collection: Collection, folder: Path) -> Gone:
@@ -70,9 +76,20 @@ def _bare(folder: Path) -> bool:
         return True
 
 
-def _plain(path: Path) -> bool:
-    """A file, no link; or one of which nothing can be said."""
+def _folder(path: Path) -> str:
+    """Why it is passed over; empty: it is not."""
+    if path.name.startswith("."):
+        return "hidden"
+    return "folder" if path.name in SKIPPED else "link" if path.is_symlink() else ""
+
+
+def _file(path: Path) -> str:
+    if path.name.startswith("."):
+        return "hidden"
     try:
-        return S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return True
+        mode = path.lstat().st_mode
+    except OSError:  # nothing can be said of it
+        mode = S_IFREG
+    if not S_ISREG(mode):
+        return "link" if S_ISLNK(mode) else "no file"
+    return "" if kind_of(path.name) else path.suffix.lower() or "no suffix"
