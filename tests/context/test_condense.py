@@ -40,6 +40,21 @@ def test_each_of_thousands_is_not_compared_with_each(monkeypatch):
     assert sum(looked_at) < 500 * 500, "time by the square of a text's length"
 
 
+def test_what_all_have_in_common_is_summed_once(monkeypatch):
+    summed = 0
+
+    def counting(values):
+        nonlocal summed
+        values = list(values)
+        summed += len(values)
+        return sum(values)
+
+    monkeypatch.setattr(condense, "sum", counting, raising=False)
+    said = [" ".join(f"word{7 * i % 5000 + k}" for k in range(12)) + "." for i in range(5000)]
+    assert central(told(*said), 100)
+    assert summed < 1_000_000, "time by the number of sentences and by that of all words"
+
+
 @given(st.lists(st.text(max_size=60), max_size=20), st.integers(0, 100))
 def test_it_fits(said, room):
     made = central([(one, one) for one in said], room)

@@ -6,7 +6,7 @@ MMR, diversity-based reranking for reordering documents and producing summaries"
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log, sqrt
 
 from clew.context import tokens
@@ -35,8 +35,9 @@ def central(told: Sequence[tuple[str, str]], room: int) -> list[str]:
     centroid = Counter[str]()
     for words in counted:
         centroid.update(words)
-    centre = {word: count * weight[word] for word, count in centroid.items() if spread[word] > 1}
-    near = [_cosine(words, centre, weight) for words in counted]
+    centre = _Weighed({word: count for word, count in centroid.items() if spread[word] > 1}, weight)
+    said = [_Weighed(words, weight) for words in counted]
+    near = [_cosine(one, centre) for one in said]
     open_ = sorted(sorted(range(len(told)), key=lambda i: (-near[i], i))[:_MOST])
     chosen: list[int] = []
     repeated = [0.0] * len(told)
@@ -48,9 +49,8 @@ def central(told: Sequence[tuple[str, str]], room: int) -> list[str]:
             continue
         room -= size
         chosen.append(best)
-        own = {word: count * weight[word] for word, count in counted[best].items()}
         for i in open_:
-            repeated[i] = max(repeated[i], _cosine(counted[i], own, weight))
+            repeated[i] = max(repeated[i], _cosine(said[i], said[best]))
     return [told[i][0] for i in sorted(chosen)]
 
 
@@ -58,9 +58,14 @@ def _counted(sentence: str) -> Counter[str]:
     return Counter(_WORD.findall(sentence.casefold()))
 
 
-def _cosine(words: Counter[str], other: dict[str, float], weight: dict[str, float]) -> float:
-    dot = sum(count * weight[word] * other.get(word, 0.0) for word, count in words.items())
-    if not dot:
-        return 0.0
-    own = sqrt(sum((count * weight[word]) ** 2 for word, count in words.items()))
-    return dot / (own * sqrt(sum(value * value for value in other.values())))
+class _Weighed:
+    """Words by weight, and the length of that vector, which is summed once however often it is compared."""
+
+    def __init__(self, words: Mapping[str, int], weight: Mapping[str, float]) -> None:
+        self.words = {word: count * weight[word] for word, count in words.items()}
+        self.length = sqrt(sum(value * value for value in self.words.values()))
+
+
+def _cosine(one: _Weighed, other: _Weighed) -> float:
+    dot = sum(value * other.words.get(word, 0.0) for word, value in one.words.items())
+    return dot / (one.length * other.length) if dot else 0.0
