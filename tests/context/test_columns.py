@@ -12,7 +12,7 @@ import pytest
 from clew.context import columns as module
 from clew.context.columns import Columns
 from clew.context.damage import Damaged
-from clew.context.filters import parse
+from clew.context.filters import AnyOf, parse
 from clew.context.sparse import arrays
 
 
@@ -189,6 +189,31 @@ def test_remembered_masks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(100):
         columns.mask(parse({"a": i}), 1)
     assert 1 <= len(columns._known) <= 10
+
+
+def test_a_long_condition_is_remembered_by_no_more_than_its_mask() -> None:
+    columns = Columns()
+    columns.add(np.array([0]), [{"a": "x"}])
+    for i in range(20):
+        columns.mask(parse({"a": [f"{i}-{k:036}" for k in range(1000)]}), 1)
+    assert sum(len(key) + len(known.mask) for key, known in columns._known.items()) < 20 * 1100
+
+
+class _Counted(int):
+    compared = 0
+    __hash__ = int.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        _Counted.compared += 1
+        return int(self) == other
+
+
+def test_many_integers_that_no_float_is_are_not_compared_with_each() -> None:
+    columns, odd = Columns(), 2**61 - 1  # integers that differ by it have one hash
+    columns.add(np.arange(1000), [{"n": (i + 9) * odd + 1} for i in range(1000)])
+    tree = AnyOf("n", tuple(_Counted(i * odd + 1) for i in range(509, 1509)))
+    assert columns.mask(tree, 1000).tolist() == [i >= 500 for i in range(1000)]
+    assert _Counted.compared <= 2000
 
 
 def test_rows_that_were_seen_are_passed_over() -> None:

@@ -3,6 +3,7 @@
 import operator
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
@@ -43,7 +44,8 @@ class Columns:
     def __init__(self) -> None:
         self._lock = Lock()
         self._columns: dict[str, Column] = {}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[bytes, _Known] = {}
+        """By digest of the condition, which may itself be long."""
         self._rows = 0
 
     @property
@@ -91,7 +93,7 @@ class Columns:
                 return self._leaf(tree, rows)
 
     def _leaf(self, leaf: AnyOf | Range, rows: int) -> Mask:
-        key = canonical(leaf)
+        key = blake2b(canonical(leaf).encode(), digest_size=16).digest()
         known = self._known.pop(key, None) or _Known()
         self._known[key] = known  # the last one is the one used last
         known.mask = arrays.room(known.mask, max(rows, self._rows))
@@ -175,9 +177,9 @@ def _extend(known: _Known, column: Column, leaf: AnyOf | Range) -> None:
     if numbers < len(column.numbers):
         values, rows = np.frombuffer(column.numbers)[numbers:], np.frombuffer(column.number_rows, dtype=np.int32)
         _mark(known.mask, rows[numbers:], _numbers(leaf, values), column)
-    for row, value in column.large[large:]:
-        if _same(leaf, value) if isinstance(leaf, AnyOf) else _within(leaf, value):
-            known.mask[row] = True
+    if large < len(column.large):
+        hits = _large(leaf, [value for _, value in column.large[large:]])
+        known.mask[[row for (row, _), hit in zip(column.large[large:], hits, strict=True) if hit]] = True
     known.seen = column.sizes()
 
 
@@ -241,5 +243,11 @@ def _within(leaf: Range, value: str | float) -> bool:
     )
 
 
-def _same(leaf: AnyOf, value: int) -> bool:
-    return any(isinstance(other, int | float) and value == other for other in leaf.values)
+def _large(leaf: AnyOf | Range, values: Sequence[int]) -> list[bool]:
+    """``values``: integers that no float is."""
+    if isinstance(leaf, Range):
+        return [_within(leaf, value) for value in values]
+    wanted = {
+        hex(value) for value in leaf.values if isinstance(value, int)
+    }  # as texts: integers can be made to collide
+    return [hex(value) in wanted for value in values]
