@@ -1,6 +1,8 @@
 """Text to terms: words, identifiers, other scripts, and input that means harm."""
 
 from time import process_time
+from typing import Literal
+from unicodedata import combining, normalize
 
 import pytest
 from hypothesis import given
@@ -45,6 +47,37 @@ def test_much_of_one_thing_takes_linear_time_and_gives_bounded_terms(piece: str)
     found = words(piece * (2**18 // len(piece)))
     assert process_time() - began < 10
     assert max(map(len, found), default=0) <= LONGEST
+
+
+MARKS = ["\u0301\u0316", "\u0f73", "\uff9e\u0316", "\u0344", "\u3099", "\u0316\ufe0f\u0301"]
+
+
+@pytest.mark.parametrize("marks", MARKS)
+def test_marks_are_put_in_order_a_few_at_a_time(marks: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 0
+
+    def looking(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        nonlocal most
+        run = 0
+        for sign in text:
+            run = run + 1 if combining(normalize("NFKD", sign)[0]) else 0
+            most = max(most, run)
+        return normalize(form, text)
+
+    monkeypatch.setattr(analyze, "normalize", looking)
+    assert words(f"a{marks * 5000} pump")[-1] == "pump"
+    assert most <= 30
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from(MARKS), st.integers(0, 12))
+def test_no_text_of_a_language_is_cut(text: str, marks: str, count: int) -> None:
+    text += marks * count
+    assert analyze._normal(text) == normalize("NFKC", text)
+
+
+@pytest.mark.parametrize("sign", ["㎏", "—", "😀", "\u3000", "ｶﾞ", "\u0301a", "कि"])
+def test_what_is_no_mark_may_stand_in_a_row(sign: str) -> None:
+    assert analyze._normal(sign * 500) == normalize("NFKC", sign * 500)
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ An identifier (``camelCase``, ``snake_case``, ``a.b``) gives itself and its part
 import re
 from collections.abc import Iterable
 from itertools import chain, pairwise
-from unicodedata import normalize, unidata_version
+from unicodedata import combining, normalize, unidata_version
 
 from clew.context.sparse.stemmer import VERSION, stem
 
@@ -26,6 +26,9 @@ _CJK_RUN = re.compile(rf"[{_CJK}]+")
 _TOKEN = re.compile(rf"{_WORD}+(?:['’]{_WORD}+|\.{_WORD}+)*")
 _POSSESSIVE = re.compile(r"['’][sS]$")
 _PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W_A-Z]+|[A-Z]+")
+_MOST_MARKS = 30
+"""Combining marks on one letter, as in the stream-safe format of Unicode (UAX #15): no language comes near."""
+_SIGNS = re.compile(rf"[^\w\x00-\x7f]{{{_MOST_MARKS + 1},}}")
 _ASCII = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) in "_.'")}
 
 _STOP = """
@@ -44,10 +47,26 @@ def words(text: str) -> list[str]:
 
 def terms(text: str) -> Iterable[str]:
     """As ``words``, one after the other."""
-    chunks = text.translate(_ASCII).split() if text.isascii() else _CHUNK.findall(normalize("NFKC", text))
+    chunks = text.translate(_ASCII).split() if text.isascii() else _CHUNK.findall(_normal(text))
     if len(_cache) >= _CACHED:
         _cache.clear()
     return chain.from_iterable(map(_cache.__getitem__, chunks))
+
+
+def _normal(text: str) -> str:
+    """NFKC, which puts marks in order in time by the square of their number: of very many, the first."""
+    text = text.replace("\uff9e", "\u3099").replace("\uff9f", "\u309a")  # the only letters that it makes marks of
+    return normalize("NFKC", _SIGNS.sub(_unmarked, text))
+
+
+def _unmarked(signs: re.Match[str]) -> str:
+    kept: list[str] = []
+    marks = 0
+    for sign in signs.group():
+        marks = marks + 1 if combining(normalize("NFKD", sign)[0]) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(sign)
+    return "".join(kept)
 
 
 class _Cache(dict[str, tuple[str, ...]]):
