@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.context.merge import matching
 from clew.context.merge.conflict import Conflict, Lines
-from clew.context.merge.lines import merge_text
+from clew.context.merge.lines import Merged, merge_text
 
 TEXTS = st.one_of(
     st.lists(st.sampled_from(["a", "b", "c", "", "d\r", "e\u2028f"]), max_size=7).map("\n".join),
@@ -152,3 +153,21 @@ def test_a_line_that_both_keep_stays(base: str, ours: str, theirs: str) -> None:
     for line in {*lines(base)} & {*lines(ours)} & {*lines(theirs)}:
         if lines(base).count(line) == 1:
             assert line in lines(merged.text)
+
+
+@pytest.mark.parametrize(("levels", "steps"), [(0, 1 << 24), (8, 0), (1, 20)])
+@given(base=TEXTS, ours=TEXTS, theirs=TEXTS)
+@settings(max_examples=60, deadline=None)
+def test_a_side_that_alone_changed_is_taken_however_few_lines_are_paired(
+    levels: int, steps: int, base: str, ours: str, theirs: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matching, "_LEVELS", levels)
+        patch.setattr(matching, "_MOST_STEPS", steps)
+        assert (
+            merge_text(base, ours, base) == merge_text(base, base, ours) == merge_text(base, ours, ours) == Merged(ours)
+        )
+        merged = merge_text(base, ours, theirs)
+    told = [*lines(merged.text), *(line for one in merged.conflicts for line in lines(one.ours + "\n" + one.theirs))]
+    added = {*lines(ours), *lines(theirs)} - {*lines(base)}
+    assert added <= {*told}

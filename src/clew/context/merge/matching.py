@@ -2,17 +2,20 @@
 
 Lines that occur once in both texts are paired first, in the longest order that both keep (patience diff: Bram Cohen 2003; the
 longest increasing sequence by patience sorting: Fredman 1975); between them the same again, and what is left goes to
-``difflib`` while it is small. Any pairs in order make a correct merge; better ones make smaller conflicts. So a large stretch
-without a line of its own is not paired at all, which bounds the time at O(n log n) and a constant per stretch.
+``difflib``. Any pairs in order make a correct merge; better ones make smaller conflicts. So levels of stretches within stretches
+are bounded, each takes O(n log n), and so are the steps of ``difflib``: what is left then is not paired at all.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-_MOST_PAIRS = 250_000
-"""Lines × lines that ``difflib`` is given: its worst case is cubic."""
+_MOST_STEPS = 1 << 24
+"""Of ``difflib``, for all stretches of two texts together: a fraction of a second. Its worst case is cubic."""
+_LEVELS = 8
+"""Versions of a text, and texts that are strangers, need 3."""
 
 Pair = tuple[int, int]
 
@@ -20,9 +23,10 @@ Pair = tuple[int, int]
 def matches(old: Sequence[str], new: Sequence[str]) -> list[Pair]:
     """Pairs ``(i, j)`` with ``old[i] == new[j]``, both rising."""
     found: list[Pair] = []
-    waiting = [(0, len(old), 0, len(new))]
+    room = _MOST_STEPS
+    waiting = [(0, len(old), 0, len(new), 0)]
     while waiting:
-        low, high, start, end = waiting.pop()
+        low, high, start, end, level = waiting.pop()
         while low < high and start < end and old[low] == new[start]:
             found.append((low, start))
             low, start = low + 1, start + 1
@@ -31,12 +35,13 @@ def matches(old: Sequence[str], new: Sequence[str]) -> list[Pair]:
             found.append((high, end))
         if low == high or start == end:
             continue
-        anchors = _longest_rising(_unique(old, new, low, high, start, end))
+        anchors = _longest_rising(_unique(old, new, low, high, start, end)) if level < _LEVELS else []
         if anchors:
             edges = [(low - 1, start - 1), *anchors, (high, end)]
-            waiting.extend((a + 1, b, i + 1, j) for (a, i), (b, j) in pairwise(edges))
+            waiting.extend((a + 1, b, i + 1, j, level + 1) for (a, i), (b, j) in pairwise(edges))
             found.extend(anchors)
-        elif (high - low) * (end - start) <= _MOST_PAIRS:
+        elif (steps := _steps(old[low:high], new[start:end])) <= room:
+            room -= steps
             blocks = SequenceMatcher(None, old[low:high], new[start:end], autojunk=False).get_matching_blocks()
             found.extend((low + a + k, start + b + k) for a, b, size in blocks for k in range(size))
     return sorted(found)
@@ -51,6 +56,13 @@ def _unique(old: Sequence[str], new: Sequence[str], low: int, high: int, start: 
             counted[side] += 1
             counted[side + 2] = index
     return [(i, j) for ours, theirs, i, j in places.values() if ours == theirs == 1]
+
+
+def _steps(old: Sequence[str], new: Sequence[str]) -> int:
+    """Of ``difflib`` at worst: for each block that it finds it looks at every line, and at every pair of equal ones."""
+    there = Counter(new)
+    pairs = sum(there[line] for line in old)
+    return (pairs + len(old)) * min(pairs, len(old), len(new))
 
 
 def _longest_rising(pairs: list[Pair]) -> list[Pair]:
