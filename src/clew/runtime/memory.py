@@ -18,7 +18,7 @@ _FEW, _MANY = 10, 1000
 _SHORT = 40
 """Tokens of a short document: documents of this length would fill a node's room if as many were found as are asked for."""
 _GLOBAL = {"profile": "global", "sources": [{"scope": "global"}]}
-_FRAME = re.compile(r"<(?=\s*/?\s*(?:document|conversation)\b)", re.IGNORECASE)
+_FRAME = re.compile(r"<(?=\s*+/?\s*+(?:document|conversation)\b)", re.IGNORECASE)
 
 
 def memory_of(plan: Plan) -> Memory:
