@@ -51,6 +51,13 @@ def test_the_same_text_is_shown_once():
     assert window.left_out == ({"id": "b", "scope": "project:p", "why": "says the same as a"},)
 
 
+def test_what_is_empty_for_the_most_part_takes_room():
+    far = "pump" + " " * 3_000_000 + "x"
+    window = assemble([candidate("a", far, score=2), candidate("b", "\n \r\n\t" * 300_000, score=1)], 200, "hybrid")
+    assert [(item.id, item.text) for item in window.items if item.id == "a"] == [("a", "pump" + CUT)]
+    assert sum(len(item.text) for item in window.items) < 25 * 200
+
+
 candidates = st.lists(
     st.builds(candidate, st.uuids().map(str), st.text(max_size=400), at=st.integers(0, 5), score=st.floats(0, 1)),
     max_size=8,
