@@ -52,6 +52,20 @@ def test_what_was_read_stays_in_a_text_that_was_made_of_it():
     assert restated(read, "d", "Bob leads Core.") == (READ,)
 
 
+def test_what_an_import_read_in_a_file_is_read_anew_in_its_name():
+    piece = {"path": "docs/team.md", "part": 0}
+    before = "# Team\n\nAnn Lee leads Search Core, see [it](it.md)."
+    ruled = Version(
+        n=1, id="docs~1/team.md#0", version=1, text=before, metadata=piece, relations=extract("docs/team.md", "x")
+    )
+    now = restated(ruled, ruled.id, before.replace("Ann Lee", "Bob Ray"))
+    said = {(one.subject, one.relation, one.object) for one in now}
+    assert {("Bob Ray", "leads", "Search Core"), ("docs/team.md", "links to", "it.md")} <= said
+    assert not any("Ann Lee" in one for one in said)
+    read = Version(n=1, id=ruled.id, version=1, text=before, metadata=piece, relations=(READ,))
+    assert restated(read, ruled.id, "Bob Ray leads Search Core.") == (READ,)
+
+
 def test_what_a_put_says_of_it():
     assert told([]) == {}
     read = Extracted(id="a", by="clerk", relations=(READ,), read=5, characters=5)

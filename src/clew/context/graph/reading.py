@@ -36,9 +36,16 @@ def stays(live: Version | None, text: str, read: Extracted | None) -> bool:
 
 def restated(before: Version | None, document: str, text: str) -> tuple[Relation, ...]:
     """Of a text that was made of version ``before``: by rules, unless its relations came from elsewhere; those stay."""
-    if before is not None and before.relations != extract(before.id, before.text):
+    file = _file(before) if before is not None else ""
+    if before is not None and (any(one.by for one in before.relations) if file else stays(before, before.text, None)):
         return before.relations
-    return extract(document, text)
+    return extract(file or document, text, file)
+
+
+def _file(version: Version) -> str:
+    """Path of the file that it is an imported piece of: rules read it there, in the file's name."""
+    path = version.metadata.get("path")
+    return path if isinstance(path, str) and "part" in version.metadata else ""
 
 
 def told(read: Sequence[Extracted]) -> dict[str, Any]:
