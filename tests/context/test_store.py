@@ -7,6 +7,7 @@ import pytest
 
 from clew.context import store as module
 from clew.context.store import ContextStore, Keeping, keeping_of
+from clew.context.turns import DIGEST, TURN, Bounds, recall
 from clew.core.errors import NotFound, UsageError
 from clew.gate.ports.context import Put, Query
 from clew.manifest.models.agents import Memory
@@ -76,6 +77,15 @@ def test_retention_is_enforced(make):
         assert sorted(collection.log.ids()) == ["b", "c"]
     assert [hit[-1] for hit in texts(store, "task:r1")] == ["b", "c"]
     assert store.scopes() == ["task:r1"]
+
+
+def test_retention_leaves_what_was_decided(make):
+    memory = msgspec.convert({"session_store": {"backend": "file", "retention": {"max_items": 2}}}, Memory)
+    with make(keeping=keeping_of(memory)).using("session:s") as collection:
+        for n in range(5):
+            collection.write([Put(id=f"t{n}", text=f"We chose {n}.", metadata={"kind": TURN, "role": "user"})])
+        assert [one.text for one in recall(collection, Bounds()).decisions] == [f"We chose {n}." for n in range(4)]
+        assert list(collection.log.ids()) == [DIGEST, "t3", "t4"]
 
 
 @pytest.mark.parametrize(

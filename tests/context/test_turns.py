@@ -1,10 +1,23 @@
 """Turns as documents: what is read of them, and when the older ones are folded."""
 
+import contextlib
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from clew.context import turns
-from clew.context.conversation import fold
-from clew.context.turns import DIGEST, TURN, Bounds, Summarised, added, recall, summarise
+from clew.context.collection import Collection
+from clew.context.conversation import Turn, fold
+from clew.context.log.jsonl import JsonlLog
+from clew.context.log.port import Bounds as Kept
+from clew.context.log.sqlite import SqliteLog
+from clew.context.turns import DIGEST, HEIR, TURN, Bounds, Summarised, added, recall, summarise
 from clew.gate.ports.context import Put, Remove
 
 
@@ -213,3 +226,147 @@ def test_what_cannot_be_read_is_no_digest(collection, ask):
     collection.write([Put(id=DIGEST, text="Obey.", metadata={"kind": "digest", "place": "x"}, origin="run:9/s/digest")])
     assert ask(1, 2, 3, 4, 5).material["summary"] == []
     assert recall(collection, BOUNDS).summarised == 0
+
+
+# -- retention ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[SqliteLog, JsonlLog])
+def bounded(request, tmp_path, ticking):
+    """Opens the same collection again and again, as other processes do."""
+    with contextlib.ExitStack() as stack:
+
+        def open_(**bounds):
+            log = request.param.open(tmp_path / "truth", Kept(**bounds, heir=HEIR))
+            return stack.enter_context(Collection(log, None, now=ticking))
+
+        yield open_
+
+
+def told(n, role="user", text="We decided that rule {n} holds."):
+    return Put(id=f"t{n:04}", text=text.format(n=n), metadata={"kind": TURN, "role": role})
+
+
+def decided(collection):
+    """What each decision says, when all that is said is condensed."""
+    return [
+        one.text for one in recall(collection, Bounds(keep_turns=0, summarise_after=0, max_tokens=100_000)).decisions
+    ]
+
+
+ALL = [f"We decided that rule {n} holds." for n in range(30)]
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"max_items": 1}, {"max_items": 2}, {"max_items": 3}, {"max_items": 8}, {"max_age": 9}, {"max_size": 300}],
+    ids=str,
+)
+def test_retention_takes_turns_and_leaves_what_was_decided(bounded, bounds):
+    """By two processes in turn; between them stand other documents, and openings."""
+    writers = bounded(**bounds), bounded(**bounds)
+    for n in range(30):
+        writers[n % 2].write([told(n)])
+        added(writers[n % 2], "run:1/k")
+        writers[n % 3 == 0].write([Put(id="other", text=f"Version {n}.")])
+        if n % 10 == 5:
+            bounded(**bounds).tend()
+    collection = bounded(**bounds)
+    assert decided(collection) == ALL
+    assert collection.log.count() <= bounds.get("max_items", 12) + 1
+    assert recall(collection, Bounds()).forgotten == 0
+
+
+def test_retention_of_all_turns_at_once(bounded, ticking):
+    bounded().write([told(n) for n in range(30)])
+    ticking.ms += 100_000
+    collection = bounded(max_age=1000)
+    assert (decided(collection), list(collection.log.ids())) == (ALL, [DIGEST])
+    digest = collection.get(DIGEST)
+    ticking.ms += 100_000
+    assert bounded(max_age=1000).get(DIGEST) == digest, "what was decided stays, however old it is"
+
+
+def test_the_digest_is_not_written_at_every_turn(bounded):
+    collection = bounded(max_items=6)
+    for n in range(30):
+        collection.write([told(n)])
+    assert collection.get(DIGEST).version == 6
+    assert decided(collection) == ALL
+
+
+def test_an_answer_whose_question_is_gone(bounded):
+    collection = bounded(max_items=1)
+    collection.write([told(1, "assistant", "Ship on Friday?")])
+    collection.write([Put(id="other", text="Something else.")])
+    collection.write([told(2, text="Yes.")])
+    assert decided(collection) == ["Ship on Friday? Yes."]
+    collection.write([told(3, text="Yes, it rains.")])
+    assert decided(collection) == ["Ship on Friday? Yes."]
+
+
+def test_an_agents_summary_outlasts_its_turns(bounded):
+    collection = bounded(max_items=8)
+    collection.write([told(n) for n in range(6)])
+    due = added(collection, "run:1/k", BOUNDS)
+    summarise(collection, Summarised(base=due.base, upto=due.upto, by="clerk", points=SAID), "run:1/s")
+    digest = collection.get(DIGEST)
+    collection.write([told(n) for n in range(6, 12)])
+    assert collection.get(DIGEST) == digest, "it stands for those that went"
+    collection.write([told(n) for n in range(12, 30)])
+    assert decided(collection) == ALL
+    assert collection.get(DIGEST).text.startswith("\n".join(SAID))
+
+
+def test_a_kill_in_the_middle_of_a_write_that_folds(tmp_path, ticking, monkeypatch):
+    monkeypatch.setattr(os, "fdatasync", lambda _: None)
+    path = tmp_path / "truth"
+
+    def opened():
+        return Collection(JsonlLog.open(path, Kept(max_items=4, heir=HEIR)), None, now=ticking)
+
+    with opened() as collection:
+        collection.write([told(n) for n in range(4)])
+        start = path.stat().st_size
+        collection.write([told(4), told(5)])
+        assert collection.get(DIGEST) is not None
+    whole = path.read_bytes()
+    for end in {*range(start, len(whole), 50), len(whole) - 1, len(whole)}:
+        path.write_bytes(whole[:end])
+        there = 6 if end == len(whole) else 4
+        with opened() as collection:
+            assert decided(collection) == ALL[:there]
+            collection.write([told(n) for n in range(there, 12)])
+            assert decided(collection) == ALL[:12]
+
+
+SAYINGS = st.sampled_from([
+    ("user", "We decided that rule {n} holds."), ("assistant", "Shall rule {n} go?"), ("user", "Yes."), ("user", "It rains {n}."),
+    ("assistant", "I agreed on rule {n}."), ("other", "A note {n}, of some length."), ("fold", ""), ("tend", ""),
+])  # fmt: skip
+KEPT = st.one_of(
+    st.builds(Kept, max_items=st.integers(1, 9)), st.builds(Kept, max_age=st.integers(1, 30)),
+    st.builds(Kept, max_size=st.integers(100, 900)),
+)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(KEPT, st.lists(SAYINGS, max_size=40))
+def test_whatever_is_said_and_whatever_is_kept(bounds, sayings):
+    """As if nothing had been removed, and in one go."""
+    clock, said = itertools.count(1000), list[Turn]()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda _: None)
+        log = JsonlLog.open(Path(folder) / "truth", structs.replace(bounds, heir=HEIR))
+        with Collection(log, None, now=lambda: next(clock)) as collection:
+            for n, (who, text) in enumerate(sayings):
+                if who == "fold":
+                    added(collection, "run:1/k")
+                elif who == "tend":
+                    collection.tend()
+                elif who == "other":
+                    collection.write([Put(id=f"o{n}", text=text.format(n=n))])
+                else:
+                    collection.write([told(n, who, text)])
+                    said.append(Turn(n=len(said) + 1, role=who, text=text.format(n=n)))
+            assert decided(collection) == ([one.text for one in fold(said).decisions] if said else [])

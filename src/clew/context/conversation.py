@@ -85,13 +85,15 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands for the turns up to ``upto``: words of agent ``by``, or what ``fold`` made. ``tokens``: of those turns."""
+    """What stands for the turns up to ``upto``: words of agent ``by``, or what ``fold`` made. ``tokens``: of those turns;
+    ``question``: with which the last one ended, if it did."""
 
     text: str
     upto: int
     decisions: tuple[Decision, ...] = ()
     trimmed: int = 0
     tokens: int = 0
+    question: str = ""
     by: str = ""
 
 
@@ -171,7 +173,7 @@ def fold(turns: Sequence[Turn], given: Summary | None = None) -> Summary:
     memory = remember(turns, keep=0, after=0, given=given, room=2 * SUMMARY_TOKENS)
     return Summary(
         text=memory.summary, upto=turns[-1].n, decisions=tuple(_newest(memory.decisions, _FOLDED)[0]),
-        trimmed=memory.trimmed, tokens=memory.tokens_before,
+        trimmed=memory.trimmed, tokens=memory.tokens_before, question=_question(turns[-1])[-LONGEST:],
     )  # fmt: skip
 
 
@@ -298,15 +300,20 @@ def _decisions(turns: Iterable[Turn], given: Summary) -> Iterable[Decision]:
     """
     yield from given.decisions
     said = {decision.text for decision in given.decisions}
-    asked = ""
+    asked = given.question
     for turn in turns:
         found = _settling(turn, asked) if turn.n > given.upto else []
         for text in found:
             if text and text not in said:
                 said.add(text)
                 yield Decision(n=turn.n, role=turn.role, text=text)
-        last = sentences(turn.text)[-1:]
-        asked = last[0] if last and turn.role in _WORKING and _QUESTION.search(last[0]) else ""
+        asked = _question(turn)
+
+
+def _question(turn: Turn) -> str:
+    """The one that it ends with."""
+    last = sentences(turn.text)[-1:]
+    return last[0] if last and turn.role in _WORKING and _QUESTION.search(last[0]) else ""
 
 
 def _settling(turn: Turn, asked: str) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 import msgspec
+from msgspec import structs
 
 from clew.context.collection import Collection
 from clew.context.embed.port import Embedder
@@ -15,6 +16,7 @@ from clew.context.log.jsonl import JsonlLog
 from clew.context.log.port import NO_BOUNDS, Bounds, Log, bounds_of
 from clew.context.log.sqlite import SqliteLog
 from clew.context.scopes import KINDS, Kind, Scope, of_folder, parse, tenant_folder
+from clew.context.turns import HEIR
 from clew.core.errors import NotFound, UsageError
 from clew.manifest.models.agents import Memory
 
@@ -162,7 +164,8 @@ class ContextStore:
         if there and there != [keeping.backend]:
             keeping = Keeping(there[0], keeping.bounds)  # what is there is the truth, whatever is declared by now
         name, opened = _LOGS[keeping.backend]
-        return opened(folder / name, keeping.bounds)
+        bounds = keeping.bounds if keeping.bounds == NO_BOUNDS else structs.replace(keeping.bounds, heir=HEIR)
+        return opened(folder / name, bounds)
 
 
 _LOGS: dict[str, tuple[str, Callable[[Path, Bounds], Log]]] = {

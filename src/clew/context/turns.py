@@ -3,8 +3,10 @@
 A turn is a document with ``kind: turn`` in its metadata, and ``role``, ``task``, ``done`` and ``decision`` as ``Turn`` has them.
 Of a long conversation the older turns stand in one further document, the digest; they stay where they are all the same. Where an
 agent summarises, the write that makes a summary due notes so in the digest: of several runs that are at work, one asks.
+What retention removes is folded by the write that removes it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 from clew.context import conversation
 from clew.context.collection import Collection
 from clew.context.conversation import AFTER, KEEP, Decision, Memory, Summary, Turn, fold, remember, worded
+from clew.context.log.port import RETENTION, Heir
 from clew.context.window import DEFAULT_TOKENS
 from clew.core.errors import Conflict, Failure
 from clew.gate.ports.context import Put, Version
@@ -71,7 +74,8 @@ class Summarised(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class _Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Metadata of the digest. ``place`` of the last version in the log that it stands for, ``turns``: how many those are;
-    ``asked``: the last place up to which an agent was asked for a summary, ``by``: the one whose words the text is."""
+    ``asked``: the last place up to which an agent was asked for a summary, ``by``: the one whose words the text is;
+    ``question``: as in ``Summary``."""
 
     kind: str = ""
     place: int
@@ -80,6 +84,7 @@ class _Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trimmed: int = 0
     tokens: int = 0
     asked: int = 0
+    question: str = ""
     by: str = ""
 
 
@@ -98,7 +103,7 @@ class _Talk(msgspec.Struct, frozen=True):
             return None
         return Summary(
             text=self.there.text, upto=digest.turns, decisions=digest.decisions, trimmed=digest.trimmed,
-            tokens=digest.tokens, by=digest.by,
+            tokens=digest.tokens, question=digest.question, by=digest.by,
         )  # fmt: skip
 
     def turns(self, upto: int | None = None) -> list[Turn]:
@@ -166,6 +171,23 @@ def summarise(collection: Collection, asked: Summarised, origin: str) -> dict[st
     return told | {"points": text.count("\n") + 1}
 
 
+def _inherited(there: Version | None, gone: Iterable[Version], soon: Iterable[Version]) -> Put | None:
+    """The digest, where it does not stand yet for a turn that is removed; it stands for those that are next as well then."""
+    digest = _digested(there)
+    lost = [one for one in gone if _is_turn(one) and one.n > digest.place]
+    if not lost:
+        return None
+    lost += [one for one in soon if _is_turn(one)]
+    talk = _Talk(there, digest, [], lost)
+    summary = fold(talk.turns(), talk.given)
+    metadata = msgspec.to_builtins(_digest(summary, lost[-1].n, digest.asked))
+    return Put(id=DIGEST, text=summary.text, metadata=metadata, origin=RETENTION + _MADE)
+
+
+HEIR = Heir(DIGEST, _inherited)
+"""What retention removes of a conversation stands in its digest, which stays."""
+
+
 def _folded(collection: Collection, talk: _Talk, origin: str) -> bool:
     later = talk.later
     if len(later) < _FOLD_AT and sum(len(one.text) for one in later) < _FOLD_CHARACTERS:
@@ -200,7 +222,7 @@ def _due(collection: Collection, talk: _Talk, origin: str, bounds: Bounds) -> Du
 def _digest(summary: Summary, place: int, asked: int) -> _Digest:
     return _Digest(
         kind=_KIND, place=place, turns=summary.upto, decisions=summary.decisions, trimmed=summary.trimmed,
-        tokens=summary.tokens, asked=asked, by=summary.by,
+        tokens=summary.tokens, asked=asked, question=summary.question, by=summary.by,
     )  # fmt: skip
 
 
@@ -243,6 +265,10 @@ def _digested(version: Version | None) -> _Digest:
         return msgspec.convert(version.metadata, _Digest)
     except msgspec.ValidationError:
         return nothing
+
+
+def _is_turn(version: Version) -> bool:
+    return version.metadata.get("kind") == TURN
 
 
 def _turn(n: int, version: Version) -> Turn:

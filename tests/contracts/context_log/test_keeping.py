@@ -1,12 +1,13 @@
 """The contract of a log: retention, labels, places that stay valid, compaction."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from clew.context.log.port import Bounds, Label, Log
+from clew.context.log.port import Bounds, Heir, Label, Log
 from clew.core.errors import Conflict, NotFound, UsageError
-from clew.gate.ports.context import Put, Remove
+from clew.gate.ports.context import Put, Remove, Version
 
 AT = 1_732_272_000_000
 
@@ -70,6 +71,58 @@ def test_sizes_stay_right_with_vectors_that_come_later(opened: Any, vector: Any)
     assert log.size() == 6
     log.write([Remove(id="a")], AT)
     assert (log.size(), log.count()) == (0, 0)
+
+
+HEIR = Heir("heir", lambda there, gone, soon: Put(id="heir", text=text(there) + told(gone) + "|" + told(soon)))
+
+
+def text(version: Version | None) -> str:
+    return version.text if version else ""
+
+
+def told(versions: Iterable[Version]) -> str:
+    return "".join(one.id for one in versions)
+
+
+def test_an_heir_has_what_goes_by_the_same_write(opened: Any) -> None:
+    log = opened(Bounds(max_items=4, heir=HEIR))
+    for name in "abcd":
+        log.write([Put(id=name)], AT)
+    assert log.head() == 4
+    log.write([Put(id="e")], AT)
+    log.write([Put(id=name) for name in "fghijk"], AT)
+    assert [(one.id, one.deleted) for one in log.since(4)] == [
+        ("e", False), ("heir", False), ("a", True),
+        *((name, False) for name in "fghijk"), ("heir", False), *((name, True) for name in "bcdefg"),
+    ]  # fmt: skip
+    assert texts(log) == {"heir": "a|bcbcdefg|hi", **dict.fromkeys("hijk", "")}
+    assert log.count() == 5 == opened().count()
+    assert log.size() == len("heira|bcbcdefg|hihijk")
+
+
+@pytest.mark.parametrize("bounds", [{"max_items": 1}, {"max_age": 10}, {"max_size": 1}])
+def test_an_heir_stays_whatever_the_bounds_are(opened: Any, bounds: Any) -> None:
+    log = opened(Bounds(**bounds, heir=HEIR))
+    log.write([Put(id="heir", text="what there was before: ")], AT)
+    for at, name in enumerate("abc"):
+        log.write([Put(id=name)], AT + 9 * at)
+    log.trim(AT + 1000)
+    assert text(log.get("heir")).startswith("what there was before: a|")
+    assert log.count() <= 2
+
+
+def test_an_heir_that_was_removed_begins_anew(opened: Any) -> None:
+    log = opened(Bounds(max_items=1, heir=HEIR))
+    log.write([Put(id="a"), Put(id="b")], AT)
+    log.write([Remove(id="heir")], AT)
+    log.write([Put(id="c")], AT)
+    assert (text(log.get("heir")), log.get("heir").version) == ("b|", 3)
+
+
+def test_an_heir_may_have_nothing_to_say(opened: Any) -> None:
+    log = opened(Bounds(max_items=1, heir=Heir("heir", lambda *_: None)))
+    log.write([Put(id="a"), Put(id="b")], AT)
+    assert list(log.ids()) == ["b"]
 
 
 def test_trim_without_bounds(story: Any, log: Log) -> None:

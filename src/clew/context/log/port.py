@@ -5,13 +5,13 @@ given twice. A *label* is a name for a place: a snapshot that costs nothing. Com
 above it, labelled places and 0 stay valid for looking back; ``since`` takes any place that was ever valid.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from clew.core.errors import Conflict
-from clew.gate.ports.context import Change, Version
+from clew.gate.ports.context import Change, Put, Version
 from clew.manifest.models.base import Retention
 from clew.manifest.quantities import milliseconds, size_bytes
 
@@ -37,6 +37,15 @@ class VersionConflict(Conflict):
         self.found = found
 
 
+class Heir(msgspec.Struct, frozen=True):
+    """The document ``id`` stays whatever the bounds are, and counts for none of them. Where others are to be removed, ``made``
+    says what it becomes by the same write, if anything: of what it is (None: not there), of those that go, and of some that
+    would go next, all in order of writing."""
+
+    id: str
+    made: Callable[[Version | None, Iterable[Version], Iterable[Version]], Put | None]
+
+
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """What a log keeps of live documents; the oldest-written go first. None: no bound.
 
@@ -47,6 +56,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     max_items: int | None = None
     max_age: int | None = None
     max_size: int | None = None
+    heir: Heir | None = None
 
 
 NO_BOUNDS = Bounds()
@@ -101,7 +111,7 @@ class Log(Protocol):
         ...
 
     def trim(self, at: int) -> list[Version]:
-        """Enforce the bounds now; the removals that this wrote."""
+        """Enforce the bounds now; what this wrote."""
         ...
 
     def head(self) -> int:

@@ -1,18 +1,20 @@
 """What all backends agree on, as functions of values: what a document may be, what a write writes, which places are valid."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import structs
 
-from clew.context.log.port import RETENTION, Bounds, VersionConflict
+from clew.context.log.port import NO_BOUNDS, RETENTION, Bounds, Heir, VersionConflict
 from clew.core.errors import NotFound, UsageError
 from clew.gate.ports.context import Change, Put, Relation, Remove, Version
 
 MOST_ID = 1000
 MOST_LEVELS = 100
+_AHEAD = 256
+"""Documents, and half of all at most, that an heir is shown before they are to be removed: it need not change at every write."""
 _encoder = msgspec.json.Encoder(order="deterministic")
 _metadata = msgspec.json.Decoder(dict[str, Any])
 _relations = msgspec.json.Decoder(tuple[Relation, ...])
@@ -148,19 +150,34 @@ class _Planner:
         return self._append(standing, change)
 
     def enforce(self, bounds: Bounds) -> None:
-        """Remove the oldest-written documents while there is too much, or they are too old."""
-        standing = [(id_, s) for id_, s in self._changed.items() if s and not s.version.deleted]
-        young = (Kept(id_, s.version.at, s.size) for id_, s in standing)
-        old = (kept for kept in self._present.oldest() if kept.id not in self._changed)
-        gone: list[str] = []
-        live, size = self.live, self.size
-        for kept in chain(old, young):
+        """Remove the oldest-written documents while there is too much, or they are too old; what is left of them is the heir's."""
+        heir, gone = bounds.heir, list[str]()
+        there = self._newest(heir.id) if heir is not None else None
+        own = there if there is not None and not there.version.deleted else None
+        live, size = (self.live, self.size) if own is None else (self.live - 1, self.size - own.size)
+        for kept in self._oldest(heir):
             if not _beyond(bounds, live, size, self._at - kept.at):
                 break
             gone.append(kept.id)
             live, size = live - 1, size - kept.size
+        if heir is not None and gone:
+            soon = islice(self._oldest(heir), len(gone), len(gone) + min(_AHEAD, live // 2))
+            before = own.version if own is not None else None
+            left = heir.made(before, self._versions(gone), self._versions(kept.id for kept in soon))
+            if left is not None:
+                self._append(there, _document(left, NO_BOUNDS))
         for id_ in gone:
             self._append(self._newest(id_), _removal(Remove(id=id_, origin=RETENTION)))
+
+    def _oldest(self, heir: Heir | None) -> Iterator[Kept]:
+        """Live documents but the heir, in order of writing."""
+        standing = [(id_, s) for id_, s in self._changed.items() if s and not s.version.deleted]
+        young = (Kept(id_, s.version.at, s.size) for id_, s in standing)
+        old = (kept for kept in self._present.oldest() if kept.id not in self._changed)
+        return (kept for kept in chain(old, young) if heir is None or kept.id != heir.id)
+
+    def _versions(self, ids: Iterable[str]) -> Iterator[Version]:
+        return (standing.version for id_ in ids if (standing := self._newest(id_)) is not None)
 
     def _newest(self, id: str) -> Standing | None:  # noqa: A002
         return self._changed[id] if id in self._changed else self._present.newest(id)
@@ -225,7 +242,8 @@ def _document(change: Put, bounds: Bounds) -> Ready:
     size = len(change.vector) + len(change.id.encode()) + len(metadata) + len(relations)
     for name, value in (("text", change.text), ("embedder", change.embedder), ("origin", change.origin)):
         size += len(_text(value, what + name))
-    if bounds.max_size is not None and size > bounds.max_size:
+    spared = bounds.heir is not None and bounds.heir.id == change.id
+    if bounds.max_size is not None and size > bounds.max_size and not spared:
         raise UsageError(
             f"{what}it takes {size} bytes, the collection keeps {bounds.max_size} at most",
             hint="split it, or raise max_size of the store's retention",
