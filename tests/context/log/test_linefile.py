@@ -80,19 +80,42 @@ def test_any_unfinished_end_is_cut_off_by_the_next_write(
         again.close()
 
 
-@pytest.mark.parametrize("place", [5, -3])
-def test_a_last_line_that_is_damaged_is_an_unfinished_one(
-    path: Path, opened: Callable[[], LineFile], place: int
+def test_a_last_line_whose_sector_was_not_written_is_an_unfinished_one(
+    path: Path, opened: Callable[[], LineFile]
 ) -> None:
+    """A machine that crashed may have written the sectors of a write in any order."""
     opened().append([wrote(1)])
     good = path.read_bytes()
-    bad = bytearray(encode(wrote(2)))
-    bad[place] ^= 1
-    path.write_bytes(good + bytes(bad) + encode(wrote(3, more=True)) + b'{"typ')
+    start = 512 - len(good)
+    large = encode(Wrote(Version(n=2, id="d2", version=1, text="t" * 2000), 2000))
+    path.write_bytes(good + large[:start] + bytes(512) + large[start + 512 :] + encode(wrote(3, more=True)) + b'{"typ')
     file = opened()
     assert file.places.head == 1
     file.append([wrote(2)])
     assert path.read_bytes() == good + encode(wrote(2))
+
+
+@pytest.mark.parametrize("byte", [0, ord("x"), ord("\n")])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_damage_at_the_end_is_an_error(
+    path: Path, opened: Callable[[], LineFile], monkeypatch: pytest.MonkeyPatch, byte: int, batch: int
+) -> None:
+    """Whichever byte of the last write it is: it was acknowledged, and no crash leaves it like this."""
+    monkeypatch.setattr(os, "fdatasync", lambda _: None)
+    file = opened()
+    file.append([wrote(1)])
+    start = path.stat().st_size
+    file.append([wrote(n) for n in range(2, 2 + batch)])
+    whole = path.read_bytes()
+    for place in range(start, len(whole)):
+        path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        damaged = LineFile(path)
+        if whole[place] != byte:
+            with pytest.raises(JournalError, match=f"damaged: line .*(cut the file at byte {start}|delete that line)"):
+                damaged.refresh()
+        damaged.close()
+    path.write_bytes(whole[:start])  # as it says
+    assert opened().places.head == 1
 
 
 def test_damage_in_the_middle_is_an_error(path: Path, opened: Callable[[], LineFile]) -> None:

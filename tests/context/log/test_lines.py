@@ -17,11 +17,12 @@ from clew.context.log.lines import (
     Numbers,
     Wrote,
     WroteNumbers,
-    complete_lines,
     decode,
     decode_brief,
     encode,
+    is_cut,
     is_whole,
+    lines_from,
 )
 from clew.gate.ports.context import Relation, Version
 
@@ -68,11 +69,28 @@ def test_a_kind_that_is_not_known() -> None:
         decode(b'{"type":"novelty","crc":"00000000"}\n')
 
 
+@pytest.mark.parametrize("offset", [0, 100, 511])
+def test_what_a_crash_may_have_cut(offset: int) -> None:
+    whole = encode(Wrote(VERSION, 9))[:-1] + b"x" * 2000 + b"\n"
+    assert not is_cut(whole, offset)
+    assert is_cut(whole[:-1], offset)
+    for start in range(-offset, len(whole), 512):
+        first, last = max(0, start), min(start + 512, len(whole))
+        assert is_cut(whole[:first] + bytes(last - first) + whole[last:], offset)
+        assert last - first == 1 or not is_cut(whole[:first] + b"x" + bytes(last - first - 2) + b"x\n", offset)
+
+
+def test_a_changed_line_feed_is_no_cut() -> None:
+    data = encode(Wrote(VERSION, 9))
+    assert is_cut(data[:-1], 0)
+    assert not is_cut(data[:-1] + b"\v", 0)
+
+
 def test_lines_end_with_a_line_feed(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"one\ntwo\nthr")
     handle = os.open(path, os.O_RDONLY)
-    assert list(complete_lines(handle, 0)) == [b"one\n", b"two\n"]
-    assert list(complete_lines(handle, 4)) == [b"two\n"]
-    assert list(complete_lines(handle, 8)) == []
+    assert list(lines_from(handle, 0)) == [b"one\n", b"two\n", b"thr"]
+    assert list(lines_from(handle, 4)) == [b"two\n", b"thr"]
+    assert list(lines_from(handle, 11)) == []
     os.close(handle)

@@ -1,7 +1,7 @@
 """The log as a file of JSON lines: one append and one sync per write, however long the file is.
 
 Every process holds in memory where the lines stand, and reads on when the file has grown. What a killed writer left unfinished
-at the end is cut off by the next write. A line that is damaged before the last whole write is an error: nothing is left out.
+at the end is cut off by the next write. A line that is damaged otherwise is an error: nothing is left out.
 """
 
 import threading

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from clew.context.log.files import explained, sync_folder
-from clew.context.log.lines import SCHEMA, Brief, Head, Line, complete_lines, decode, decode_brief, encode, is_whole
+from clew.context.log.lines import SCHEMA, Brief, Head, Line, decode, decode_brief, encode, is_cut, is_whole, lines_from
 from clew.context.log.places import Places, Span
 from clew.core.errors import JournalError
 
@@ -112,14 +112,18 @@ class LineFile:
 
     def _read_on(self) -> None:
         pending: list[tuple[Brief, int]] = []
-        offset, number, damage = self._offset, self._lines, ""
-        for data in complete_lines(self._handle, self._offset):
+        offset, number, damage, once_whole = self._offset, self._lines, "", False
+        for data in lines_from(self._handle, self._offset):
+            if not data.endswith(b"\n") and is_cut(data, offset):
+                break
             number += 1
-            line = self._brief(data, f"line {number}, at byte {offset}") if is_whole(data) else None
+            where = f"line {number}, at byte {offset}"
+            line = self._brief(data, where) if is_whole(data) else None
             if offset == 0 and not isinstance(line, Head):
                 raise self._foreign()
             if line is None:
-                damage = damage or f"line {number}, at byte {offset}"
+                damage = damage or where
+                once_whole = once_whole or not is_cut(data, offset)
             elif damage and not line.more:
                 raise self._damaged(damage)
             elif not damage:
@@ -129,6 +133,8 @@ class LineFile:
                         self._take(*waiting)
                     pending.clear()
             offset += len(data)
+        if once_whole:
+            raise self._damaged(damage, f"cut the file at byte {self._offset}, which loses what was written last,")
         if offset == 0 and not _FIRST.startswith(os.pread(self._handle, len(_FIRST), 0)):
             raise self._foreign()
 
@@ -155,10 +161,10 @@ class LineFile:
             hint="restore it from a copy, or choose another path for the store",
         )
 
-    def _damaged(self, where: str) -> JournalError:
+    def _damaged(self, where: str, mend: str = "delete that line, which loses only what it held,") -> JournalError:
         return JournalError(
             f"context log {self._path} is damaged: {where}, the line does not match its checksum",
-            hint="restore it from a copy; or delete that line, which loses only what it held, and the index folder beside the log",
+            hint=f"restore it from a copy; or {mend} and delete the index folder beside the log",
         )
 
     def _unknown(self, where: str, error: Exception) -> JournalError:

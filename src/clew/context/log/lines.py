@@ -14,6 +14,7 @@ from clew.gate.ports.context import Version
 
 SCHEMA = 1
 _MARK = b',"crc":"'
+_SECTOR = 512
 _TAIL = len(_MARK) + 8 + len(b'"}\n')
 
 
@@ -104,11 +105,17 @@ def decode_brief(data: bytes) -> Brief:
     return _briefs.decode(data)
 
 
-def complete_lines(handle: int, offset: int) -> Iterator[bytes]:
-    """The lines from ``offset`` on, without what follows the last line feed. Raises OSError."""
+def is_cut(data: bytes, offset: int) -> bool:
+    """Whether a line, which is not whole, may be what a write left that a crash cut: its end is missing, or a sector of the
+    disk is, which reads as NULs. Anything else was whole once."""
+    if not data.endswith(b"\n") and not is_whole(data[:-1] + b"\n"):
+        return True
+    sectors = range(-(offset % _SECTOR), len(data), _SECTOR)
+    return any(not data[max(0, at) : at + _SECTOR].strip(b"\0") for at in sectors)
+
+
+def lines_from(handle: int, offset: int) -> Iterator[bytes]:
+    """The lines from ``offset`` on; the last one may have no end. Raises OSError."""
     with os.fdopen(os.dup(handle), "rb", buffering=1 << 20) as file:
         file.seek(offset)
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            yield line
+        yield from file
