@@ -71,3 +71,12 @@ def test_who_reads_summarises_or_settles_is_an_agent_with_a_model(tmp_path, agen
     assert [str(problem.path) for problem in problems] == ([f"memory.{section}.agent"] if said else [])
     assert not said or said in str(problems[0])
     assert agent != "clrek" or problems[0].suggestion == "clerk"
+
+
+@pytest.mark.parametrize("folder", ["models/small", "~nobody/small"])
+def test_a_local_model_that_is_not_here_is_warned_of(found, folder):
+    assert found(f"{{embedding: {{folder: {folder}}}}}") == [f'there is no folder "{folder}"']
+
+
+def test_a_local_model_that_is_here(found, tmp_path):
+    assert found(f"{{embedding: {{folder: {tmp_path}}}}}") == []

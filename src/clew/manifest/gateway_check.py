@@ -1,5 +1,6 @@
 """References to models and credentials, and the sections that define them."""
 
+import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -42,6 +43,7 @@ def check_embedding(context: Context, path: Path, embedding: Embedding) -> None:
         for field in ("dimensions", "batch"):
             if getattr(embedding, field) is not None:
                 context.misplaced((*path, field), "only a provider's model may have it")
+        _check_folder(context, (*path, "folder"), embedding.folder or "")
         return
     where = (*path, "model")
     if not context.sound(where) or not context.knows("providers"):
@@ -54,6 +56,12 @@ def check_embedding(context: Context, path: Path, embedding: Embedding) -> None:
         context.unknown(where, provider, types, "provider/name with a provider of the providers section")
     elif types[provider] == "anthropic":
         context.report(where, "value", f"{shown(provider)} is of type anthropic, which has no embeddings")
+
+
+def _check_folder(context: Context, path: Path, folder: str) -> None:
+    """Warns of a model that is not here: a project is checked where it does not run as well."""
+    if context.sound(path) and not os.path.isdir(context.sources.root / os.path.expanduser(folder)):  # noqa: PTH111, PTH112 - never raise
+        context.report(path, "file", f"there is no folder {shown(folder)}", severity="warning")
 
 
 def check_credential(context: Context, path: Path, name: str | None) -> None:
