@@ -56,14 +56,20 @@ def test_scopes_and_tenants_are_apart(make):
     assert make("three").scopes() == []
 
 
-def test_what_was_never_written_is_not_there(make):
-    with pytest.raises(NotFound, match="nothing is kept in task:x"), make().using("task:x", create=False):
+def test_what_was_never_written_is_not_there(make, tmp_path):
+    with pytest.raises(NotFound, match="nothing is kept in task:x") as said, make().using("task:x", create=False):
         pass
+    assert f"which would be in {tmp_path / 'context' / 'tenant=t' / 'task=x'}" in str(said.value)
 
 
-def test_what_is_there_is_the_truth_whatever_is_declared(make):
+def test_what_is_there_is_the_truth_whatever_is_declared(make, caplog):
     keep(make(keeping={"global": Keeping("file")}), "global", "words in a file")
-    assert texts(make(keeping={"global": Keeping("sqlite")}), "global") == ["words in a file"]
+    assert texts(make(), "global") == ["words in a file"]
+    assert caplog.messages == [], "nobody declared another one"
+    with make(keeping={"global": Keeping("sqlite")}).using("global") as collection:
+        assert (collection.stats()["backend"], collection.stats()["documents"]) == ("file", 1)
+    (said,) = caplog.messages
+    assert "tenant=t/global stays with backend file, though sqlite is declared: to change it, move that folder" in said
 
 
 def test_retention_is_enforced(make):

@@ -183,6 +183,25 @@ def test_snapshots_places_and_rolling_back(scoped):
             scoped.place(name)
 
 
+def test_what_retention_removes_is_told(settings, clock, declared, tmp_path):
+    kept = {"max_items": 2, "max_age": "1d", "max_size": "1MiB"}
+    project = declared("p", memory={"project_store": {"retention": kept}})
+    for name in "abc":
+        (tmp_path / f"{name}.md").write_text(name)
+    files = [tmp_path / f"{name}.md" for name in "abc"]
+    with context.opened(settings, "project", project, create=True, clock=clock) as scoped:
+        scoped.add(Put(id="old", text="old"))
+        assert scoped.forgotten == 0
+        scoped.snapshot("before")
+        done = scoped.import_files(files, Options(), lambda report, name: None)
+        assert (done.documents, done.removed, done.forgotten, scoped.stats()["documents"]) == (3, 0, 2, 2)
+        assert scoped.rollback("before") == 3
+        assert (scoped.forgotten, scoped.retention) == (2, "max_items 2, max_age 86,400 s, max_size 1,048,576 bytes")
+    clock.advance(2 * 86_400_000)
+    with context.opened(settings, "project", project, clock=clock) as scoped:
+        assert (scoped.forgotten, scoped.stats()["documents"]) == (0, 0), "opening it removed them"
+
+
 @pytest.mark.parametrize("label", ["now", "7", "", "a\nb", "x" * 1001])
 def test_what_can_be_no_label_is_refused(scoped, label):
     with pytest.raises(UsageError, match="can be no label"):

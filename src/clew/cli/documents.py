@@ -33,10 +33,11 @@ class DocumentList(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """How many documents were changed."""
+    """How many documents were changed; ``forgotten``: removed by retention then, of these and of others."""
 
     scope: str
     changed: int
+    forgotten: int = 0
 
 
 @declare(

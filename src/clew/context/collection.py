@@ -190,6 +190,7 @@ class Collection(Tended):
             self._follow()
             derived = self._derived.stats() | ({"trouble": self._trouble} if self._trouble else {})
         return {
+            "backend": self.log.backend,
             "documents": self.log.count(),
             "bytes": self.log.size(),
             "head": self.log.head(),

@@ -1,5 +1,6 @@
 """The collections of one state directory and tenant, opened when they are asked for."""
 
+import logging
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
@@ -20,6 +21,7 @@ from clew.context.turns import HEIR
 from clew.core.errors import NotFound, UsageError
 from clew.manifest.models.agents import Memory
 
+logger = logging.getLogger("clew.context")
 _FOLDER = "context"
 MOST_OPEN = 64
 """Collections that are open at once; of more, those that nobody uses are closed, the one used longest ago first."""
@@ -55,6 +57,7 @@ def keeping_of(memory: Memory | None) -> dict[Kind, Keeping]:
 
 
 _PLAIN = Keeping()
+_OTHER_BACKEND = "%s stays with backend %s, though %s is declared: to change it, move that folder away and import anew"
 
 
 class _Slot:
@@ -159,17 +162,20 @@ class ContextStore:
             there = [backend for backend, (name, _) in _LOGS.items() if (folder / name).exists()]
         if not there and not create:
             raise NotFound(
-                f"nothing is kept in {scope}", hint="`clew context add` and `clew context import` write to it"
+                f"nothing is kept in {scope}, which would be in {folder}",
+                hint="`clew context add` and `clew context import` write to it; --state and --project say where else to look",
             )
-        if there and there != [keeping.backend]:
-            keeping = Keeping(there[0], keeping.bounds)  # what is there is the truth, whatever is declared by now
+        if there and there[0] != keeping.backend:  # what is there is the truth, whatever is declared by now
+            if kind in self._keeping:
+                logger.warning(_OTHER_BACKEND, folder, there[0], keeping.backend)
+            keeping = Keeping(there[0], keeping.bounds)
         name, opened = _LOGS[keeping.backend]
         bounds = keeping.bounds if keeping.bounds == NO_BOUNDS else structs.replace(keeping.bounds, heir=HEIR)
         return opened(folder / name, bounds)
 
 
 _LOGS: dict[str, tuple[str, Callable[[Path, Bounds], Log]]] = {
-    "sqlite": ("truth.db", SqliteLog.open),
-    "file": ("truth.jsonl", JsonlLog.open),
+    SqliteLog.backend: ("truth.db", SqliteLog.open),
+    JsonlLog.backend: ("truth.jsonl", JsonlLog.open),
 }
 """Backend -> name of its file, and how it is opened."""

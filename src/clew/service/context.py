@@ -118,6 +118,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """Documents that stayed though their files are gone."""
     unsure: int = 0
     """Documents of files in folders that cannot be read, or are empty."""
+    forgotten: int = 0
+    """Documents that retention removed, of these and of others."""
 
 
 class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +167,7 @@ class Scoped:
     ) -> None:  # fmt: skip
         """``searching``: what a search is told where nobody says otherwise."""
         self.collection, self.scope, self._clock, self._redactor = collection, scope, clock, redactor
-        self._vectors, self._searching = vectors, searching
+        self._vectors, self._searching, self._before = vectors, searching, collection.log.forgotten
         self.embedded: Embedded | None = None
         """What was last asked of the project's embedding model."""
 
@@ -173,6 +175,20 @@ class Scoped:
     def model(self) -> str:
         """The project's embedding model; empty: it names none."""
         return self._vectors.name if self._vectors is not None else ""
+
+    @property
+    def forgotten(self) -> int:
+        """How many documents retention removed since the scope was opened."""
+        return self.collection.log.forgotten - self._before
+
+    @property
+    def retention(self) -> str:
+        """The bounds, in words."""
+        bounds = self.collection.log.bounds
+        items = None if bounds.max_items is None else f"max_items {bounds.max_items:,}"
+        age = None if bounds.max_age is None else f"max_age {bounds.max_age / 1000:,g} s"
+        size = None if bounds.max_size is None else f"max_size {bounds.max_size:,} bytes"
+        return ", ".join(filter(None, (items, age, size)))
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -199,7 +215,7 @@ class Scoped:
         gone = files.left_behind(self.collection, paths)
         return Imported(
             scope=self.scope, **msgspec.structs.asdict(report), embedding=self.embedded,
-            gone=len(gone.sure), unsure=len(gone.unsure),
+            gone=len(gone.sure), unsure=len(gone.unsure), forgotten=self.forgotten,
         )  # fmt: skip
 
     def embed(self, told: EmbeddingTold = nobody) -> Embedded:

@@ -205,6 +205,41 @@ def test_importing_says_what_was_passed_over(cli, tmp_path):
     assert cli("context", "import", docs / "a.md", *G).err.count("passed over") == 0
 
 
+def test_what_retention_removes_is_said(cli, plain, monkeypatch):
+    monkeypatch.chdir(plain)
+    docs = plain / "docs"
+    docs.mkdir()
+    for name in "abc":
+        (docs / f"{name}.md").write_text(name)
+    assert cli("context", "import", docs, "--json").document(Imported).forgotten == 0
+    cli("context", "snapshot", "full")
+    manifest = plain / "clew.yaml"
+    manifest.write_text(manifest.read_text() + "\nmemory: {project_store: {retention: {max_items: 2}}}\n")
+    back = cli("context", "rollback", "full", "--json").document(Changed)
+    assert (back.changed, back.forgotten) == (1, 1)
+    assert " as at full; 1 forgotten by retention (max_items 2)\n" in cli("context", "rollback", "full").err
+    first = cli("context", "import", docs, "--json")
+    assert (first.document(Imported).documents, first.document(Imported).forgotten) == (1, 1)
+    again = cli("context", "import", docs)
+    assert "1 document from 3 files" in again.err
+    assert "2 unchanged, 0 removed, 0 left out; 1 forgotten by retention (max_items 2)" in again.err
+    assert "note is at version 1 in project:plain; 1 forgotten by retention (max_items 2)" in (
+        cli("context", "add", "note", "--text", "x").err
+    )
+
+
+def test_the_backend_is_said(cli, plain, monkeypatch):
+    manifest = plain / "clew.yaml"
+    declared = manifest.read_text() + "\nmemory: {project_store: {backend: file}}\n"
+    manifest.write_text(declared)
+    monkeypatch.chdir(plain)
+    cli("context", "add", "note", "--text", "x")
+    manifest.write_text(declared.replace("file", "sqlite"))
+    (one,) = cli("context", "stats", "--json").document(Statistics).scopes
+    assert one["backend"] == "file"
+    assert " file " in cli("context", "stats").out
+
+
 def test_more_than_fits_is_refused(cli, monkeypatch):
     monkeypatch.setattr(remembering, "MAX_INPUT", 10)
     answer = cli("context", "add", "a", *G, stdin="x" * 11)

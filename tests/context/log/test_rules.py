@@ -43,7 +43,7 @@ def test_a_plan_removes_the_oldest(bounds: Bounds) -> None:
         ("c", False, 11),
         ("a", True, 12),
     ]
-    assert (planned.live, planned.size) == (1, 2)
+    assert (planned.live, planned.size, planned.forgotten) == (1, 2, 1)
 
 
 def test_equal_json_is_equal_text() -> None:

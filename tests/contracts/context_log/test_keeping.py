@@ -29,6 +29,7 @@ def test_more_items_than_kept(opened: Any) -> None:
     (gone,) = log.since(4)
     assert (gone.id, gone.deleted, gone.origin, gone.version, gone.at) == ("b", True, "retention", 2, AT + 2)
     assert log.count() == 2 == opened().count()
+    assert (log.forgotten, opened().forgotten) == (1, 0), "by this object"
 
 
 def test_a_batch_larger_than_the_bound(opened: Any) -> None:
@@ -37,6 +38,7 @@ def test_a_batch_larger_than_the_bound(opened: Any) -> None:
     log.write([Put(id="a"), Put(id="b"), Put(id="c"), Put(id="a", text="2"), Put(id="d"), Remove(id="c")], AT)
     assert list(log.ids()) == ["a", "d"]
     assert [v.id for v in log.since(0) if v.origin == "retention"] == ["old", "b"]
+    assert log.forgotten == 2
 
 
 def test_documents_that_are_too_old(opened: Any) -> None:
@@ -48,6 +50,7 @@ def test_documents_that_are_too_old(opened: Any) -> None:
     assert log.write([Put(id="b")], AT + 1601) == [None]  # what is equal does not make it younger
     assert list(log.ids()) == []
     assert log.trim(AT + 9999) == []
+    assert log.forgotten == 2
 
 
 def test_documents_that_take_too_much_room(opened: Any) -> None:

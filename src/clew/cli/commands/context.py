@@ -24,7 +24,7 @@ from clew.context.ingest.report import LINES, Options, Report
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Put
-from clew.service.context import Document, Embedded, Imported, SearchAnswer, Snapshot, statistics
+from clew.service.context import Document, Embedded, Imported, Scoped, SearchAnswer, Snapshot, statistics
 from clew.service.embedding import Filled
 from clew.service.settings import read
 
@@ -80,7 +80,8 @@ def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], exp
     with here(session, where, create=True) as scoped:
         document = scoped.add(put)
         tell_vectors(session, scoped.embedded)
-    return answer(session, document, f"{printable(id_)} is at version {document.version} in {document.scope}")
+        left = _forgotten(scoped)
+    return answer(session, document, f"{printable(id_)} is at version {document.version} in {document.scope}{left}")
 
 
 @declare(
@@ -125,6 +126,7 @@ def import_(
         done = scoped.import_files(
             [Path(one) for one in paths], Options(tags=tags, graph=not no_graph, prune=prune), told
         )
+        left = _forgotten(scoped)
     tell_vectors(session, done.embedding)
     for one in done.skipped:
         session.say(f"left out: {printable(one['path'])}: {printable(one['why'])}")
@@ -138,7 +140,8 @@ def import_(
     if done.unsure:
         session.say(f"{_are(done.unsure)} of files in folders that cannot be read, or are empty: they stay")
     said = f"{plural(done.documents, 'document')} from {plural(done.files, 'file')} in {done.scope}"
-    answer(session, done, f"{said}; {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} left out")
+    said += f"; {done.unchanged} unchanged, {done.removed} removed, {len(done.skipped)} left out{left}"
+    answer(session, done, said)
     if not done.files:
         session.say("there is no file with text in what was named")
     return SUCCESS if done.files else FAILED
@@ -244,8 +247,9 @@ def diff(session: Session, a: str, b: str, **where: Any) -> int:
 def rollback(session: Session, label: str, **where: Any) -> int:
     """Make what was there at a snapshot be there again, by new versions."""
     with here(session, where) as scoped:
-        changed = Changed(scoped.scope, scoped.rollback(label))
-    return answer(session, changed, f"{plural(changed.changed, 'document')} of {changed.scope} as at {label}")
+        changed = Changed(scoped.scope, scoped.rollback(label), scoped.forgotten)
+        left = _forgotten(scoped)
+    return answer(session, changed, f"{plural(changed.changed, 'document')} of {changed.scope} as at {label}{left}")
 
 
 @declare("stats", examples=[("clew context stats", "every scope of this state directory")], shape=Statistics)
@@ -259,10 +263,10 @@ def stats(session: Session, **where: Any) -> int:
     else:
         settings, implied = read(state=session.state), where["project"] is None
         found = despite(session, where, lambda project: statistics(settings, project, implied=implied))
-    told = table("scope", "documents", "bytes", "embedder", "missing", "facts", "snapshots")
+    told = table("scope", "backend", "documents", "bytes", "embedder", "missing", "facts", "snapshots")
     for one in found:
         facts = one["graph"]["facts"]
-        values = (one["documents"], one["bytes"], one["embedder"], one["missing"], facts, one["snapshots"])
+        values = (one["backend"], one["documents"], one["bytes"], one["embedder"], one["missing"], facts, one["snapshots"])
         told.add_row(Text(one["scope"]), *(f"{v:,}" if isinstance(v, int) else Text(printable(v)) for v in values))
     return listed(session, Statistics(found), told)
 
@@ -271,6 +275,10 @@ for _one in (
     add, import_, search, embed, list_, get, history, remove, merge, graph, snapshot, diff, rollback, stats,
 ):  # fmt: skip
     command.add_command(_one)
+
+
+def _forgotten(scoped: Scoped) -> str:
+    return f"; {scoped.forgotten:,} forgotten by retention ({scoped.retention})" if scoped.forgotten else ""
 
 
 def _are(documents: int) -> str:

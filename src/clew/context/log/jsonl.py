@@ -28,9 +28,12 @@ _PAGE = 500
 class JsonlLog:
     """See ``clew.context.log.port.Log``. Readers make durable what they read of others' writes before they give it."""
 
+    backend = "file"
+
     def __init__(self, path: Path, bounds: Bounds, lock: FileLock) -> None:
         self._path = path
         self.bounds = bounds
+        self.forgotten = 0
         self._between = lock
         self._within = threading.RLock()
         self._file = LineFile(path)
@@ -68,6 +71,7 @@ class JsonlLog:
             lines: list[Line] = [Wrote(written.version, written.size) for written in planned.written]
             vectors = [(written.version.n, *one) for written in planned.written for one in written.attached]
             self._file.append(lines + [Attached(m, *one) for m, one in enumerate(vectors, places.m + 1)])
+            self.forgotten += planned.forgotten
         return planned
 
     def head(self) -> int:

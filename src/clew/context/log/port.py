@@ -96,8 +96,18 @@ class Log(Protocol):
     """
 
     @property
+    def backend(self) -> str:
+        """As manifests call it."""
+        ...
+
+    @property
     def bounds(self) -> Bounds:
         """What is kept."""
+        ...
+
+    @property
+    def forgotten(self) -> int:
+        """How many documents the bounds removed by writes of this object."""
         ...
 
     def write(self, changes: Sequence[Change], at: int) -> list[Version | None]:

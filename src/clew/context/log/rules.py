@@ -76,12 +76,14 @@ class Written(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a write answers, and what is to be appended for it, in order. ``live`` and ``size``: of live documents afterwards."""
+    """What a write answers, and what is to be appended for it, in order. ``live`` and ``size``: of live documents afterwards;
+    ``forgotten``: how many documents the bounds removed."""
 
     answers: list[Version | None]
     written: list[Written]
     live: int
     size: int
+    forgotten: int
 
 
 def ready(changes: Sequence[Change], bounds: Bounds) -> list[Ready]:
@@ -95,7 +97,7 @@ def plan(changes: Sequence[Ready], at: int, present: Present, bounds: Bounds) ->
     answers = [planner.answer(change) for change in changes]
     if bounds.max_items is not None or bounds.max_age is not None or bounds.max_size is not None:
         planner.enforce(bounds)
-    return Plan(answers, planner.written, planner.live, planner.size)
+    return Plan(answers, planner.written, planner.live, planner.size, planner.forgotten)
 
 
 def check_place(n: int, head: int, floor: int, labelled: bool) -> None:
@@ -137,6 +139,7 @@ class _Planner:
         self.live = present.live
         self.size = present.size
         self.written: list[Written] = []
+        self.forgotten = 0
 
     def answer(self, change: Ready) -> Version | None:
         wanted = change.version
@@ -168,6 +171,7 @@ class _Planner:
                 self._append(there, _document(left, NO_BOUNDS))
         for id_ in gone:
             self._append(self._newest(id_), _removal(Remove(id=id_, origin=RETENTION)))
+        self.forgotten = len(gone)
 
     def _oldest(self, heir: Heir | None) -> Iterator[Kept]:
         """Live documents but the heir, in order of writing."""

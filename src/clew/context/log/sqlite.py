@@ -47,9 +47,12 @@ _relations = msgspec.json.Decoder(tuple[Relation, ...])
 class SqliteLog:
     """See ``clew.context.log.port.Log``. One connection writes, one reads: readers see what was committed, nothing under way."""
 
+    backend = "sqlite"
+
     def __init__(self, path: Path, writing: sqlite3.Connection, reading: sqlite3.Connection, bounds: Bounds) -> None:
         self._path = path
         self.bounds = bounds
+        self.forgotten = 0
         self._writing = writing
         self._reading = reading
         self._write_lock = threading.Lock()
@@ -82,6 +85,7 @@ class SqliteLog:
             planned = plan(changes, at, _Present(connection), self.bounds)
             if planned.written:
                 _store(connection, planned)
+            self.forgotten += planned.forgotten
         return planned
 
     def head(self) -> int:
