@@ -162,12 +162,12 @@ class ContextStore:
             there = [backend for backend, (name, _) in _LOGS.items() if (folder / name).exists()]
         if not there and not create:
             raise NotFound(
-                f"nothing is kept in {scope}, which would be in {folder}",
+                f"nothing is kept in {scope}, which would be in {folder.absolute()}",
                 hint="`clew context add` and `clew context import` write to it; --state and --project say where else to look",
             )
         if there and there[0] != keeping.backend:  # what is there is the truth, whatever is declared by now
             if kind in self._keeping:
-                logger.warning(_OTHER_BACKEND, folder, there[0], keeping.backend)
+                logger.warning(_OTHER_BACKEND, folder.absolute(), there[0], keeping.backend)
             keeping = Keeping(there[0], keeping.bounds)
         name, opened = _LOGS[keeping.backend]
         bounds = keeping.bounds if keeping.bounds == NO_BOUNDS else structs.replace(keeping.bounds, heir=HEIR)
