@@ -8,7 +8,9 @@ from clew.context.scopes import Scope, of_folder, parse, tenant_folder
 from clew.core.errors import UsageError
 
 
-@pytest.mark.parametrize("text", ["global", "project:demo", "session:a:b", "task:run-1", "project:../../etc"])
+@pytest.mark.parametrize(
+    "text", ["global", "project:demo", "session:a:b", "task:run-1", "project:../../etc", "session:~a"]
+)
 def test_scopes_there_and_back(text):
     assert str(parse(text)) == text
     assert of_folder(parse(text).folder) == parse(text)
@@ -40,3 +42,12 @@ def test_tenants_have_folders_of_their_own():
     assert tenant_folder("x" * 300) != tenant_folder("x" * 301)
     assert tenant_folder("\udcff") == "tenant=%FF", "the environment need not be UTF-8"
     assert len(tenant_folder("\udcff" * 300)) < 255
+
+
+def test_no_name_is_that_of_one_that_was_shortened():
+    shortened = tenant_folder("t" * 130).removeprefix("tenant=")
+    assert tenant_folder(shortened) != tenant_folder("t" * 130)
+    assert (
+        Scope("task", Scope("task", "x" * 130).folder.removeprefix("task=")).folder != Scope("task", "x" * 130).folder
+    )
+    assert tenant_folder("a~b") == "tenant=a~b", "where it always was"

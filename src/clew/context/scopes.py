@@ -54,8 +54,8 @@ def tenant_folder(tenant: str) -> str:
 
 def _plain(text: str) -> str:
     quoted = quote(text, safe="", errors="surrogateescape")  # what the environment says need not be UTF-8
-    return (
-        quoted
-        if len(quoted) <= _FOLDER
-        else "~" + blake2b(text.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
-    )
+    if quoted.startswith("~"):  # only what is shortened begins with that
+        quoted = f"%7E{quoted[1:]}"
+    if len(quoted) <= _FOLDER:
+        return quoted
+    return "~" + blake2b(text.encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
