@@ -90,3 +90,10 @@ def test_vectors_labels_and_the_head_line() -> None:
     places.apply(Labelled("x", None), Span(0, 0))
     assert places.labels == {}
     assert (places.span(1), places.size_of(1)) == (Span(100, 100), 1)
+
+
+def test_numbers_of_attachments_are_not_given_again_where_the_newest_is_gone() -> None:
+    places = taken([("a", False), ("b", False)])
+    places.apply(Head(m=7), Span(0, 10))
+    places.apply(AttachedNumbers(3, 2, "m"), Span(1, 1))
+    assert places.m == 7

@@ -233,6 +233,21 @@ def test_compaction_never_loosens_the_floor(story: Any, log: Log, vector: Any) -
     assert log.compact(0) == 0 == log.compact(-3)
 
 
+def test_numbers_of_attachments_are_never_given_twice(story: Any, log: Log, opened: Any, vector: Any) -> None:
+    story.put("a", "1")
+    story.put("b", "1")
+    log.attach([(1, "m", vector(1)), (2, "m", vector(2))])
+    story.put("b", "2")
+    follower = opened()
+    known = follower.heads().m
+    log.compact(log.head())
+    assert follower.vectors_since(0) == [(1, 1, "m", vector(1))], "the older one is kept"
+    for reader in (log, opened()):
+        reader.attach([(3, "m", vector(3))])
+        assert follower.vectors_since(known) == [(3, 3, "m", vector(3))]
+        assert follower.heads().m == 3
+
+
 def test_a_removal_is_kept_where_a_label_needs_it(story: Any, log: Log) -> None:
     story.put("a", "1")
     log.label("there", AT)

@@ -66,7 +66,7 @@ class Places:
         self._embedders[line.embedder] = None
         self._attached[0].append(line.m)
         self._attached[1].append(line.n)
-        self.m = line.m
+        self.m = max(self.m, line.m)  # the newest may have been compacted away: the head line counts it
         if len(self._embedders) > MOST_EMBEDDERS:
             oldest = next(iter(self._embedders))
             del self._embedders[oldest]
