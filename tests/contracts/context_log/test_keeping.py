@@ -65,6 +65,16 @@ def test_documents_that_take_too_much_room(opened: Any) -> None:
         log.write([Put(id="d", text="x" * 1000)], AT)
 
 
+def test_a_document_that_is_too_large_with_the_vector_that_it_keeps(opened: Any) -> None:
+    log = opened(Bounds(max_size=1000))
+    log.write([Put(id="a", text="t", vector=b"\0" * 800, embedder="m")], AT)
+    with pytest.raises(UsageError, match="'a': it takes 1311 bytes, the collection keeps 1000"):
+        log.write([Put(id="b"), Put(id="a", text="t", metadata={"k": "x" * 500})], AT)
+    assert (list(log.ids()), log.get("a").version, log.head()) == (["a"], 1, 1)
+    log.write([Put(id="a", text="other", metadata={"k": "x" * 500})], AT)
+    assert log.get("a").vector == b""
+
+
 def test_sizes_stay_right_with_vectors_that_come_later(opened: Any, vector: Any) -> None:
     log = opened(Bounds(max_size=10_000))
     log.write([Put(id="a", text="1234", vector=vector(1, 2))], AT)

@@ -92,9 +92,11 @@ def ready(changes: Sequence[Change], bounds: Bounds) -> list[Ready]:
 
 
 def plan(changes: Sequence[Ready], at: int, present: Present, bounds: Bounds) -> Plan:
-    """What is to be written. Raises VersionConflict."""
+    """What is to be written. Raises VersionConflict, and UsageError for what is too large with the vector that it keeps."""
     planner = _Planner(present, at)
     answers = [planner.answer(change) for change in changes]
+    for written in planner.written:
+        _check_size(written.version.id, written.size, bounds)
     if bounds.max_items is not None or bounds.max_age is not None or bounds.max_size is not None:
         planner.enforce(bounds)
     return Plan(answers, planner.written, planner.live, planner.size, planner.forgotten)
@@ -246,12 +248,7 @@ def _document(change: Put, bounds: Bounds) -> Ready:
     size = len(change.vector) + len(change.id.encode()) + len(metadata) + len(relations)
     for name, value in (("text", change.text), ("embedder", change.embedder), ("origin", change.origin)):
         size += len(_text(value, what + name))
-    spared = bounds.heir is not None and bounds.heir.id == change.id
-    if bounds.max_size is not None and size > bounds.max_size and not spared:
-        raise UsageError(
-            f"{what}it takes {size} bytes, the collection keeps {bounds.max_size} at most",
-            hint="split it, or raise max_size of the store's retention",
-        )
+    _check_size(change.id, size, bounds)
     version = Version(
         n=0,
         id=change.id,
@@ -264,6 +261,16 @@ def _document(change: Put, bounds: Bounds) -> Ready:
         origin=change.origin,
     )
     return Ready(version, change.expected, metadata.decode(), relations.decode(), size)
+
+
+def _check_size(id: str, size: int, bounds: Bounds) -> None:  # noqa: A002
+    """Raises UsageError for a document that nothing else could make room for."""
+    spared = bounds.heir is not None and bounds.heir.id == id
+    if bounds.max_size is not None and size > bounds.max_size and not spared:
+        raise UsageError(
+            f"document {id!r}: it takes {size} bytes, the collection keeps {bounds.max_size} at most",
+            hint="split it, or raise max_size of the store's retention",
+        )
 
 
 def _text(value: str, what: str) -> bytes:
