@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clew.context.log import files
 from clew.context.log.files import create, explained, sync_folder
 from clew.core.errors import JournalError
 
@@ -30,6 +31,15 @@ def test_a_file_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     create(path)
     create(path)
     assert opened == [tmp_path]
+
+
+def test_folders_that_were_made_are_there_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    create(tmp_path / "a" / "b" / "truth")
+    assert sorted(synced) == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    create(tmp_path / "a" / "b" / "truth")
+    assert len(synced) == 3
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from clew.core.errors import JournalError
@@ -33,13 +34,16 @@ _HINTS = {
 
 
 def create(path: Path) -> None:
-    """Make the folder and an empty file, unless they are there. Raises JournalError.
+    """Make the folder and an empty file, unless they are there, durably. Raises JournalError.
 
     The file is never opened here: closing it would end the locks that SQLite holds on it for other connections of this process
     (https://www.sqlite.org/howtocorrupt.html, 2.2).
     """
     with explained(path):
+        missing = list(takewhile(lambda folder: not folder.exists(), path.parents))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            sync_folder(folder.parent)
         with suppress(FileExistsError):
             os.mknod(path, 0o600)
             sync_folder(path.parent)
