@@ -345,6 +345,16 @@ def test_what_cannot_be_tended_is_left_for_a_while(opened, ticking, monkeypatch,
     assert collection.stats()["embedder"].startswith("lsa:")
 
 
+def test_closing_begins_nothing_on_the_log_that_it_closes(opened, monkeypatch):
+    monkeypatch.setattr(tended, "_WORTH", 1)
+    collection, other = opened(), opened()
+    collection.write([Put(id="a", text="sea")])
+    other.log.write(topical(90), 1)  # there is something to learn, which it has not seen yet
+    collection.close()
+    assert collection._saved == 91
+    assert collection._tender is None
+
+
 def test_an_index_that_cannot_be_saved_is_not_saved_at_every_search(opened, monkeypatch, caplog):
     monkeypatch.setattr(tended, "SAVE_EVERY", 10)
     tried = []

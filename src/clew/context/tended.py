@@ -41,6 +41,7 @@ class Tended:
         self._lock = threading.RLock()
         self._tending, self._learning = threading.Lock(), threading.Lock()
         self._tender: threading.Thread | None = None
+        self._closing = False
         self._saved = 0
         """The place up to which what is derived was saved."""
         self._resting_until, self._trouble = 0, ""
@@ -56,6 +57,8 @@ class Tended:
 
     def close(self) -> None:
         """Saves what is derived where that is worth it; nothing is lost without."""
+        with self._lock:
+            self._closing = True
         if self._tender is not None:
             self._tender.join()
         try:
@@ -160,8 +163,10 @@ class Tended:
             self._tend_soon()
 
     def _tend_soon(self) -> None:
-        """Tend in the background, unless that is under way or failed just now."""
-        if (self._tender is None or not self._tender.is_alive()) and self._now() >= self._resting_until:
+        """Tend in the background, unless that is under way or failed just now, or the log is about to be closed."""
+        if self._closing or (self._tender is not None and self._tender.is_alive()):
+            return
+        if self._now() >= self._resting_until:
             self._tender = threading.Thread(target=self._tend_quietly, name="clew-context", daemon=True)
             self._tender.start()
 
