@@ -286,7 +286,7 @@ def _not_found(collection: Collection, version: Version) -> Iterator[str]:
     if version.relations:
         with collection.facts() as facts:
             number = facts.entities.find(own)
-            known = number is not None and facts.holding(list(facts.of("subject", number)), None, None)
+            known = number is not None and len(facts.held(facts.places("subject", number), None, None))
         if not known:
             yield f"what {version.id} states of {own} is not known"
 

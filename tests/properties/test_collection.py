@@ -102,7 +102,7 @@ class Run:
             assert set(self.collection.newest(50, where)) == holding
             with self.collection.facts() as facts:
                 entity = facts.entities.find(f"{word} and more")
-                stated = [] if entity is None else facts.holding(list(facts.of("object", entity)), None, None)
+                stated = [] if entity is None else facts.held(facts.places("object", entity), None, None)
                 assert {facts.fact(one).subject for one in stated} == holding
 
 

@@ -38,6 +38,16 @@ def test_two_documents_may_state_the_same(version):
     assert [f.document for f in around(facts, "x")] == ["b"]
 
 
+def test_what_a_document_once_stated_is_not_gone_through_again(version, monkeypatch):
+    facts = Facts()
+    facts.apply([version(1, "a", ("x", "is", "1")), version(2, "a", ("x", "is", "2"), ("x", "has", "y"), version=2)])
+    monkeypatch.setattr(Facts, "places", lambda *_: pytest.fail("it is known what it states now"))
+    facts.apply([version(3, "a", ("x", "is", "3"), ("x", "has", "y"), version=3), version(4, "b", ("x", "is", "1"))])
+    monkeypatch.undo()
+    assert told(facts, "x") == [("x", "has", "y"), ("x", "is", "3"), ("x", "is", "1")]
+    assert facts.stats()["closed"] == 2
+
+
 def test_facts_hold_in_their_time(version):
     facts = Facts()
     facts.apply([version(1, "a", ("Ann", "works at", "Acme", 1.0, 100, 200), ("Ann", "works at", "Bolt", 1.0, 200))])

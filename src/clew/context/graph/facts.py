@@ -1,6 +1,7 @@
 """Facts: who stated them, when they hold, and since when and until when they were believed. Append-only columns."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -69,8 +70,10 @@ class Facts:
         self.entities, self.relations, self.documents, self.readers = Names(fold=True), Names(), Names(), Names()
         self._columns: dict[str, NDArray[Any]] = {name: np.zeros(64, dtype=kind) for name, kind in _COLUMNS.items()}
         self._count = 0
-        self._by: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], int]] = {}
+        self._by: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self._fresh: dict[str, dict[int, list[int]]] = {}
+        self._stated: dict[int, array[int]] = {}
+        """What documents that were looked at state now."""
 
     def __len__(self) -> int:
         return self._count
@@ -98,24 +101,32 @@ class Facts:
     def apply(self, versions: Iterable[Version]) -> None:
         """Versions as they follow in the log: what a document no longer states is closed, what it states anew begins."""
         for version in versions:
-            document = self.documents.numbers.get(version.id)
-            if document is None and not version.relations:
-                continue
-            self._restate(version)
+            if version.relations or version.id in self.documents.numbers:
+                self._restate(version)
 
     def _restate(self, version: Version) -> None:
+        before = self._stated_by(version.id)
         document = self.documents.number(version.id)
         stated = {self._row(version, i): i for i in range(len(version.relations))}
-        until = self._columns["until"]
-        for index in self.of("document", document):
-            if until[index] == FOREVER:
-                key = tuple(self._columns[name][index].item() for name in _KEY)
-                if key in stated:
-                    self._read(index, version.relations[stated.pop(key)])  # it still says so
-                else:
-                    until[index] = version.at
+        now = self._stated[document] = array("q")
+        for index in before:
+            key = tuple(self._columns[name][index].item() for name in _KEY)
+            if key in stated:
+                self._read(index, version.relations[stated.pop(key)])  # it still says so
+                now.append(index)
+            else:
+                self._columns["until"][index] = version.at
         for key, i in stated.items():
+            now.append(self._count)
             self._append(dict(zip(_KEY, key, strict=True)), document, version, i)
+
+    def _stated_by(self, name: str) -> Iterable[int]:
+        """Facts that a document states now; what it ever stated is looked through once."""
+        document = self.documents.numbers.get(name)
+        if document is None:
+            return ()
+        known = self._stated.get(document)
+        return self.held(self.places("document", document), None, None).tolist() if known is None else known
 
     def _row(self, version: Version, i: int) -> tuple[int, ...]:
         one = version.relations[i]
@@ -149,28 +160,20 @@ class Facts:
 
     # -- looking up --------------------------------------------------------------------------------------------
 
-    def of(self, name: str, number: int) -> Iterator[int]:
-        """Facts whose ``subject``, ``object`` or ``document`` has this number, in order."""
-        yield from self.places(name, number).tolist()
-
     def places(self, name: str, number: int) -> NDArray[np.int64]:
-        """As ``of``."""
+        """Facts whose ``subject``, ``object`` or ``document`` has this number, in order."""
         if name not in self._by:
             column = self.column(name)
             order = np.argsort(column, kind="stable")
-            self._by[name] = order, column[order], self._count
+            self._by[name] = order, column[order]
             self._fresh[name] = {}
-        order, keys, _ = self._by[name]
+        order, keys = self._by[name]
         first, last = np.searchsorted(keys, [number, number + 1])
         fresh = self._fresh[name].get(number)
         return np.append(order[first:last], fresh) if fresh else order[first:last]
 
-    def holding(self, indexes: Sequence[int], valid_at: int | None, known_at: int | None) -> list[int]:
-        """Those that hold at ``valid_at`` (None: any time), as was known at ``known_at`` (None: now); ms since the epoch."""
-        return self.held(np.array(indexes, dtype=np.int64), valid_at, known_at).tolist()
-
     def held(self, some: NDArray[np.int64], valid_at: int | None, known_at: int | None) -> NDArray[np.int64]:
-        """As ``holding``."""
+        """Those that hold at ``valid_at`` (None: any time), as was known at ``known_at`` (None: now); ms since the epoch."""
         since, until = self._columns["since"][some], self._columns["until"][some]
         keep = until == FOREVER if known_at is None else (since <= known_at) & (known_at < until)
         if valid_at is not None:

@@ -204,7 +204,7 @@ def _edges(facts: Facts, entity: int, when: When) -> list[tuple[int, int]]:
     found = [
         index
         for end in ("subject", "object")
-        for index in facts.holding(list(facts.of(end, entity)), when.valid_at, when.known_at)[:_MOST_EDGES]
+        for index in facts.held(facts.places(end, entity), when.valid_at, when.known_at)[:_MOST_EDGES].tolist()
     ]
     return [
         (index, int(object_[index]) if subject[index] == entity else int(subject[index]))
