@@ -1,10 +1,12 @@
 """Walks: entities in a text, documents near them, paths."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from clew.context.graph import walk
 from clew.context.graph.extract import extract
 from clew.context.graph.facts import Facts
 from clew.context.graph.walk import NOW, When, closed, named, near, paths
@@ -58,6 +60,12 @@ def test_documents_that_are_known_lead_on(facts):
     assert near(facts, "where is it?", 10, seeds=["unknown"]) == []
     first, second = near(facts, "", 10, seeds=["other", "host"]), near(facts, "", 10, seeds=["host", "other"])
     assert dict(first)["service"] < dict(second)["service"]  # the better seed counts for more
+
+
+def test_a_seed_counts_by_its_place_whatever_is_known_of_the_others(facts, version):
+    found = near(facts, "", 10, seeds=["another", "team"])
+    facts.apply([version(5, "another", ("x", "is", "y")), version(6, "another", version=2)])
+    assert near(facts, "", 10, seeds=["another", "team"]) == found != []
 
 
 def test_documents_that_may_not_be_found_are_walked_over(facts):
@@ -124,3 +132,25 @@ def test_walks_keep_to_a_time(facts, version):
     facts.apply([version(9, "service", ("search", "uses", "other-db"), version=2)])
     assert paths(facts, "search", "index-db", when=NOW) == []
     assert len(paths(facts, "search", "index-db", when=When(known_at=30))) == 1
+
+
+def test_walks_end_when_their_steps_are_used_up(version, monkeypatch):
+    facts, looked = Facts(), []
+    facts.apply(
+        [version(1, "d", *((f"e{i}", "to", f"e{j}") for i in range(12) for j in range(i)), ("far", "to", "off"))]
+    )
+    edges = walk._edges
+    monkeypatch.setattr(
+        walk, "_edges", lambda facts, entity, when: (looked.append(entity), edges(facts, entity, when))[1]
+    )
+    monkeypatch.setattr(walk, "_MOST_STEPS", 50)
+    assert paths(facts, "e0", "far", hops=6) == []
+    assert len(looked) == 5
+    assert paths(facts, "e0", "e7")[0].entities == ("e0", "e7"), "what was come to is told all the same"
+
+
+@pytest.mark.parametrize("text", ["." * 50_000, "a" + "./" * 25_000, "a." * 20_000 + " Ann Lee"])
+def test_long_texts_without_words_do_not_hold_it_up(facts, text):
+    began = time.process_time()
+    assert [facts.entities.names[one] for one in named(facts, text)] == (["Ann Lee"] if "Ann" in text else [])
+    assert time.process_time() - began < 5

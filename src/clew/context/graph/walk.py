@@ -23,7 +23,8 @@ _LONGEST_NAME = 6
 _MOST_EDGES = 2000
 """Facts of one entity that are followed: a hub says little."""
 _MOST_STEPS = 200_000
-_WORDS = re.compile(r"[\w./:@#+-]*\w")
+_WORDS = re.compile(r"(?<![\w./:@#+-])[\w./:@#+-]*\w")
+"""Behind what a word is made of none begins: else each of many dots would be looked at for each of them."""
 
 Allowed = Callable[[str], bool]
 _Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -78,8 +79,9 @@ def near(
     entities and the documents that state facts of them. Each named entity starts at 1, as the first seed does, the next ones
     lower; each step hands on half, by the facts' confidence, and less the more there are to hand on to.
     """
-    first = [one for name in seeds if (one := facts.documents.numbers.get(name)) is not None]
-    active = _handed_on(facts, first, [1 / (1 + rank) for rank in range(len(first))], when)
+    numbers = facts.documents.numbers
+    first = {numbers[name]: 1 / (1 + rank) for rank, name in enumerate(seeds) if name in numbers}
+    active = _handed_on(facts, first, when)
     active |= dict.fromkeys(named(facts, text), 1.0)
     opened, seen = set(first), set(active)
     told = [_NOBODY]
@@ -88,9 +90,9 @@ def near(
             [_stating(facts, entity, strength, when) for entity, strength in _most(active, _MOST_FOLLOWED)]
         )
         told.append(reached)
-        fresh = list(islice((one for one in _strongest(reached) if one[0] not in opened), _MOST_OPENED))
-        opened.update(document for document, _ in fresh)
-        found = _handed_on(facts, [document for document, _ in fresh], [strength for _, strength in fresh], when)
+        fresh = dict(islice((one for one in _strongest(reached) if one[0] not in opened), _MOST_OPENED))
+        opened.update(fresh)
+        found = _handed_on(facts, fresh, when)
         active = {entity: strength for entity, strength in found.items() if entity not in seen}
         seen |= active.keys()
     return _best(facts, _summed(told), k, allowed)
@@ -138,11 +140,11 @@ def _stating(facts: Facts, entity: int, strength: float, when: When) -> _Scored:
     return documents, surest * (strength * _DECAY / log2(2 + len(documents)))
 
 
-def _handed_on(facts: Facts, documents: Sequence[int], strengths: Sequence[float], when: When) -> dict[int, float]:
-    """What documents hand on to the entities of which they state facts."""
+def _handed_on(facts: Facts, documents: dict[int, float], when: When) -> dict[int, float]:
+    """What documents, by their strength, hand on to the entities of which they state facts."""
     subjects, objects, confidences = facts.column("subject"), facts.column("object"), facts.column("confidence")
     entities: dict[int, float] = {}
-    for document, strength in zip(documents, strengths, strict=True):
+    for document, strength in documents.items():
         found = facts.held(facts.places("document", document), when.valid_at, when.known_at)[:_MOST_EDGES]
         held: dict[int, float] = {}
         for subject, object_, confidence in zip(
@@ -173,7 +175,7 @@ def paths(
             found.append(_path(facts, entities, walked))
             if last is not None:
                 continue
-        if len(walked) == min(hops, MOST_HOPS):
+        if len(walked) == min(hops, MOST_HOPS) or steps >= _MOST_STEPS:
             continue
         for index, other in _edges(facts, entities[-1], when):
             steps += 1
