@@ -282,6 +282,14 @@ def test_the_newest_come_first(collection, put):
     assert collection.newest(5, {"term": {"kind": "x"}}) == ["c"]
 
 
+def test_of_equal_age_the_last_written_is_the_newest(opened, vector):
+    collection = opened(space="m")
+    written = collection.log.write([Put(id=name, text=name) for name in "abc"], 5)
+    assert collection.newest(1) == ["c"]
+    collection.attach([(written[0].n, "m", vector(1, 0))])
+    assert collection.newest(3) == opened(space="m").newest(3) == ["c", "b", "a"]
+
+
 def test_two_that_are_open_see_each_others_writes(opened):
     one, other = opened(), opened()
     one.write([Put(id="a", text="written by one")])

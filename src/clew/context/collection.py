@@ -164,9 +164,9 @@ class Collection(Tended):
         tree = filters.parse(where) if where is not None else None
         with self._lock:
             self._follow()
-            mask, times = self._derived.mask(tree), self._derived.rows.times
-            rows = np.flatnonzero(self._derived.rows.live if mask is None else mask)
-            best = rows[np.lexsort((rows, times[rows]))[::-1][:count]]
+            mask, known = self._derived.mask(tree), self._derived.rows
+            rows = np.flatnonzero(known.live if mask is None else mask)
+            best = rows[np.lexsort((known.places[rows], known.times[rows]))[::-1][:count]]
             return self._derived.named(best.tolist())
 
     @property
