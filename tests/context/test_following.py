@@ -8,9 +8,10 @@ import pytest
 from clew.context import following
 from clew.context.derived import Derived
 from clew.context.following import built, follow
+from clew.context.log.jsonl import JsonlLog
 from clew.context.log.port import Bounds
 from clew.context.log.sqlite import SqliteLog
-from clew.gate.ports.context import Put, Remove
+from clew.gate.ports.context import Put, Relation, Remove
 
 
 @pytest.fixture
@@ -68,3 +69,35 @@ def test_what_the_log_forgot_cannot_be_followed(log):
     assert follow(current, log, log.heads()), "it knows all that was forgotten"
     assert current.floor == log.heads().floor
     assert built(log, "").named([0]) == ["a"]
+
+
+@pytest.mark.parametrize("backend", [SqliteLog, JsonlLog])
+def test_what_the_log_forgets_while_it_is_followed_is_noticed(tmp_path, backend):
+    with closing(backend.open(tmp_path / "truth")) as log:
+        log.write([Put(id="x", text="pump"), Put(id="y", text="oven")], 1)
+        derived = built(log, "")
+        log.write([Remove(id="x")], 2)
+        log.write([Put(id="y", text="ovens")], 3)
+        heads = log.heads()
+        log.compact(log.head(), removals=True)
+        assert not follow(derived, log, heads)
+        assert [*built(log, "").rows.by_id] == ["y"]
+
+
+def test_what_the_log_forgets_while_it_is_read_is_read_again(log, monkeypatch):
+    monkeypatch.setattr(following, "_SMALL", 2)
+    knows = (Relation(subject="Ann", relation="knows", object="Bob"),)
+    log.write([Put(id=name, text=name, relations=knows) for name in "xyz"], 1)
+    since = log.since
+
+    def forgetting(n, *rest):
+        if n == 2 and not log.floor():
+            log.write([Remove(id="x")], 2)
+            log.write([Put(id="last", text="last")], 3)
+            log.compact(log.head(), removals=True)
+        return since(n, *rest)
+
+    monkeypatch.setattr(log, "since", forgetting)
+    derived = built(log, "")
+    assert sorted(derived.rows.by_id) == ["last", "y", "z"]
+    assert derived.facts.stats()["facts"] == 2

@@ -13,9 +13,11 @@ _SMALL = 100
 
 
 def follow(derived: Derived, log: Log, heads: Heads) -> bool:
-    """Take in what was written since, up to ``heads`` at least. False: the log has forgotten what would be needed."""
+    """Take in what was written since, up to ``heads`` at least. False: the log has forgotten what would be needed, before or
+    while it was read; what is derived is to be made anew."""
+    began = derived.seen
     if heads.floor > derived.floor:
-        if derived.seen < heads.floor:
+        if began < heads.floor:
             return False
         derived.floor = heads.floor
     # Before the versions: those come with the vectors that they have by now.
@@ -28,7 +30,7 @@ def follow(derived: Derived, log: Log, heads: Heads) -> bool:
             derived.attached = heads.m
     while derived.seen < heads.n and (page := _page(derived, log, _PAGE)):
         derived.apply(page)
-    return True
+    return log.heads().floor <= began  # beyond it, a removal may have been compacted away before it was read
 
 
 def built(log: Log, space: str, model: Derived | None = None) -> Derived:
@@ -47,7 +49,8 @@ def built(log: Log, space: str, model: Derived | None = None) -> Derived:
 
         while derived.seen < heads.n and (page := _page(derived, log, _SMALL)):
             derived.apply(page, lasts)
-        if follow(derived, log, log.heads()):
+        now = log.heads()
+        if now.floor == heads.floor and follow(derived, log, now):
             return derived
 
 
