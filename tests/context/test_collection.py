@@ -121,6 +121,55 @@ def test_a_vector_that_is_no_point_is_kept_and_not_compared(collection, opened, 
         assert one.missing() == ["b", "c"]
 
 
+def test_a_vector_of_a_wrong_length_switches_nothing_off(opened, tmp_path, vector):
+    collection = opened(space="m")
+    first = [Put(id="bad", text="short", vector=vector(1), embedder="m")]
+    nan = [Put(id="nan", text="none", vector=vector(float("nan"), 1), embedder="m")]
+    for batch in (first, nan, [Put(id=f"d{i}", text="apple", vector=vector(1, i, 2), embedder="m") for i in range(9)]):
+        collection.write(batch)
+    collection.save()
+    again = opened(space="m")
+    shutil.rmtree(tmp_path / "c" / "index")
+    for one in (collection, again, opened(space="m")):
+        assert (one.dims, one.missing(), one.stats()["unlike"]) == (3, ["bad", "nan"], 2)
+        found = ask(one, vector=vector(1, 8, 2), k=1)
+        assert ids(found) == ["d8"]
+        assert found.explain["not_compared"].endswith("(2): they are not by m, or have not its 3 dimensions")
+
+
+def test_vectors_of_the_length_that_most_have_are_compared(opened, vector):
+    def lengths(collection):
+        return collection.dims, collection.missing(), opened(space="m").dims, opened(space="m").missing()
+
+    collection = opened(space="m")
+    collection.write([Put(id=name, text=name, vector=vector(1, 0), embedder="m") for name in "ab"])
+    collection.write([Put(id="c", text="c", vector=vector(1, 0, 0), embedder="m"), Put(id="d", text="d")])
+    assert lengths(collection) == (2, ["c", "d"]) * 2
+    collection.attach([(collection.get("d").n, "m", vector(0, 1, 0))])
+    assert lengths(collection) == (3, ["a", "b"]) * 2, "of two that are as many, the longer"
+    assert ids(ask(collection, vector=vector(0, 1, 0), k=1)) == ["d"]
+    collection.write([Put(id="c", text="c, again")])
+    assert lengths(collection) == (2, ["d", "c"]) * 2
+    assert sorted(ids(ask(collection, vector=vector(1, 0)))) == ["a", "b"]
+    collection.write([Remove(id=name) for name in "ab"])
+    assert lengths(collection) == (3, ["c"]) * 2
+    collection.write([Remove(id="d")])
+    assert lengths(collection) == (0, ["c"]) * 2
+    assert ask(collection, vector=vector(1, 0, 0, 0)).hits == ()
+
+
+def test_vectors_of_others_are_counted_by_whoever_follows_as_by_whoever_begins(opened, vector):
+    collection = opened(space="m")
+    collection.write([Put(id=name, text=name) for name in "abcd"])
+    places = {name: collection.get(name).n for name in "abcd"}
+    collection.attach(
+        [(places["a"], "m", vector(1, 0)), (places["b"], "o", vector(1, 0)), (places["c"], "o", vector(1))]
+    )
+    collection.attach([(places["a"], "o", vector(1, 0)), (places["b"], "m", vector(0, 1))])
+    for one in (collection, opened(space="m")):
+        assert (one.stats()["unlike"], one.missing()) == (1, ["c", "d"])
+
+
 def test_whoever_reads_the_log_at_once_knows_the_same_vectors(opened, vector):
     collection = opened(space="m")
     collection.write([Put(id="a", text="a", vector=vector(1, 0), embedder="m")])

@@ -2,6 +2,7 @@
 
 import msgspec
 import numpy as np
+import pytest
 
 from clew.context.derived import GIVEN, Derived, mark
 from clew.gate.ports.context import Relation, Version
@@ -68,10 +69,23 @@ def test_vectors_that_come_later():
     assert derived.missing() == ["a", "b"]
     versions["a"] = msgspec.structs.replace(versions["a"], vector=packed(1, 0), embedder="m")
     newer = {**versions, "b": version(9, "b", "changed meanwhile", version=2, vector=packed(0, 1), embedder="m")}
-    derived.attach([1, 2], lambda names: {name: newer[name] for name in names}, upto=5)
+    derived.attach([1, 2], lambda names: {name: newer[name] for name in names})
     assert derived.missing() == ["b"], "the vector was made for a version that is replaced"
-    assert derived.attached == 5
     assert found(derived, "x") == ["a"]
+
+
+def test_the_length_that_most_have_is_compared_but_for_what_is_replaced_meanwhile():
+    derived = Derived("m")
+    derived.apply([version(1, "a", vector=packed(1, 0), embedder="m")])
+    longer = [version(n, f"d{n}", vector=packed(n, 0, 1), embedder="m") for n in (2, 3, 4)]
+    derived.apply(longer)
+    assert (derived.dims, derived.unlike) == (2, 3)
+    now = {one.id: one for one in longer} | {"d3": version(9, "d3", vector=packed(1), embedder="m", version=2)}
+    derived.align(lambda names: {name: now[name] for name in names})
+    assert (derived.dims, derived.unlike, derived.missing()) == (3, 1, ["a", "d3"])
+    rows, _ = derived.dense(np.array([4, 0, 1], dtype=np.float32), 5, None)
+    assert derived.named(rows.tolist()) == ["d4", "d2"]
+    derived.align(lambda names: pytest.fail("they are compared already"))
 
 
 def test_the_graph_gives_rows_that_may_be_found():
@@ -104,9 +118,9 @@ def test_learned_and_adopted():
 def test_without_a_space_given_vectors_are_not_compared():
     derived = Derived()
     derived.apply([version(1, "a", "sea", vector=packed(1, 0), embedder="m"), version(2, "b", "ship")])
-    derived.attach([2], dict.fromkeys, upto=1)
+    derived.attach_unlike([2])
     assert derived.embedder_name().startswith("hashing")
-    assert (derived.missing(), derived.stats()["unlike"], derived.attached) == ([], 2, 1)
+    assert (derived.missing(), derived.stats()["unlike"]) == ([], 2)
 
 
 def test_what_is_learned_from_hangs_on_the_documents_alone():

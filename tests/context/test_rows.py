@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clew.context.damage import Damaged
-from clew.context.rows import Rows
+from clew.context.rows import UNLIKE, Rows
 
 
 @pytest.fixture
@@ -25,19 +25,21 @@ def test_a_put_replaces(rows):
     assert rows.named([0, 3000]) == ["d0", "d5"]
 
 
-def test_those_that_are_unlike_are_counted_while_they_live(rows):
-    rows.set_unlike(np.array([1, 2, 2999]))
-    rows.set_unlike(np.array([2, 3]))
-    assert rows.unlike == 4
+def test_vectors_are_counted_by_length_while_their_rows_live(rows):
+    assert rows.most_given() == 0
+    rows.give(np.array([1, 2, 2999, 4, 5]), [2, 2, 3, 0, UNLIKE])
+    rows.give(np.array([6, 7]), [UNLIKE, UNLIKE])
+    assert (rows.given, rows.most_given()) == ({2: 2, 3: 1, UNLIKE: 3}, 2)
     rows.kill("d2")
     rows.kill("d4")
-    assert rows.unlike == 3
+    assert (rows.given[2], rows.most_given()) == (1, 3), "of two that are as many, the longer"
     rows.add("d2", 3001, 9)
-    assert rows.unlike == 3
+    rows.give(np.array([2999]), [2])
+    assert (rows.given[2], rows.given[3], rows.most_given()) == (2, 0, 2)
 
 
 def test_saved_and_loaded(rows, tmp_path):
-    rows.set_unlike(np.array([6, 7]))
+    rows.give(np.array([6, 7, 8]), [UNLIKE, UNLIKE, 384])
     rows.kill("d7")
     rows.save(tmp_path / "rows")
     loaded = Rows.load(tmp_path / "rows")
@@ -45,12 +47,13 @@ def test_saved_and_loaded(rows, tmp_path):
     assert loaded.by_id == rows.by_id
     np.testing.assert_array_equal(loaded.places, rows.places)
     np.testing.assert_array_equal(loaded.times, rows.times)
-    assert loaded.unlike == rows.unlike == 1
+    np.testing.assert_array_equal(loaded.lengths, rows.lengths)
+    assert loaded.given == rows.given == {UNLIKE: 1, 384: 1}
     loaded.add("new", 4000, 1)
     assert len(loaded) == 3001
 
 
-@pytest.mark.parametrize("name", ["ids.msgpack", "live.npy", "places.npy", "times.npy", "unlike.npy"])
+@pytest.mark.parametrize("name", ["ids.msgpack", "live.npy", "places.npy", "times.npy", "lengths.npy"])
 @pytest.mark.parametrize("harm", ["gone", "empty", "short", "other"])
 def test_damage_is_noticed(rows, tmp_path, name, harm):
     rows.save(tmp_path / "rows")

@@ -18,7 +18,7 @@ from clew.context.filters import Filter
 from clew.context.fusion import ordered
 from clew.context.graph import walk
 from clew.context.graph.facts import Facts
-from clew.context.rows import Rows
+from clew.context.rows import UNLIKE, Rows
 from clew.context.search import Listed, Mask
 from clew.context.sparse import SparseIndex, words
 from clew.gate.ports.context import Query, Version
@@ -32,6 +32,8 @@ _CROWD = 10_000
 """Dead rows, beyond as many as there are live ones, that are worth making everything anew."""
 Texts = Callable[[Sequence[str]], dict[str, str]]
 """Document ids -> texts of the live ones."""
+Versions = Callable[[Sequence[str]], dict[str, Version]]
+"""Document ids -> the live ones, with the vectors that are compared."""
 
 
 class Derived:
@@ -70,23 +72,39 @@ class Derived:
         last = versions[-1]
         self.seen, self.last = last.n, mark(last)
 
-    def attach(self, places: Sequence[int], versions: Callable[[Sequence[str]], dict[str, Version]], upto: int) -> None:
-        """Vectors were made later for versions at these places: each that is live gets a new row. ``upto``: as ``attached``."""
-        rows = np.flatnonzero(np.isin(self.rows.places, np.array(places, dtype=np.int64)) & self.rows.live)
-        if self.space:
-            self._attach(rows, versions)
-        else:
-            self.rows.set_unlike(rows)
-        self.attached = upto
-
-    def _attach(self, rows: NDArray[np.int64], versions: Callable[[Sequence[str]], dict[str, Version]]) -> None:
-        names = self.rows.named(rows.tolist())
-        found = versions(names)
-        places_of = zip(names, self.rows.places[rows].tolist(), strict=True)
-        fresh = [one for name, n in places_of if (one := found.get(name)) is not None and one.n == n]
+    def attach(self, places: Sequence[int], versions: Versions) -> None:
+        """Vectors that are compared were made later for versions at these places: each that is live gets a new row."""
+        fresh = list(self._standing(self._at(places), versions).values())
         if fresh:
             self._kill([version.id for version in fresh])
             self._add(fresh)
+
+    def attach_unlike(self, places: Sequence[int]) -> None:
+        """The same with vectors that cannot be compared: they are counted where there is no other."""
+        rows = self._at(places)
+        rows = rows[self.rows.lengths[rows] == 0]
+        self.rows.give(rows, [UNLIKE] * len(rows))
+
+    def _at(self, places: Sequence[int]) -> NDArray[np.int64]:
+        return np.flatnonzero(np.isin(self.rows.places, np.array(places, dtype=np.int64)) & self.rows.live)
+
+    def _standing(self, rows: NDArray[np.int64], versions: Versions) -> dict[int, Version]:
+        """Live rows' versions, but for those that were replaced meanwhile."""
+        names = self.rows.named(rows.tolist())
+        found = versions(names)
+        known = zip(rows.tolist(), names, self.rows.places[rows].tolist(), strict=True)
+        return {row: one for row, name, n in known if (one := found.get(name)) is not None and one.n == n}
+
+    def align(self, versions: Versions) -> None:
+        """Compare vectors of the length that most have, whichever came first: one document decides nothing."""
+        dims = self.rows.most_given()
+        if self.embedder is not None or dims == self.dims:
+            return
+        self.vectors = None
+        rows = np.flatnonzero(self.rows.live & (self.rows.lengths == dims))
+        for start in range(0, len(rows) if dims else 0, _CHUNK):
+            found = self._standing(rows[start : start + _CHUNK], versions)
+            self._compare(np.array([*found], dtype=np.int64), [*found.values()], dims)
 
     def _kill(self, names: Iterable[str]) -> None:
         dead = [row for name in names if (row := self.rows.kill(name)) is not None]
@@ -97,15 +115,23 @@ class Derived:
         rows = np.array([self.rows.add(v.id, v.n, v.at) for v in versions], dtype=np.int64)
         self.terms.add(rows, [v.text for v in versions])
         self.columns.add(rows, [v.metadata for v in versions])
-        given = [i for i, v in enumerate(versions) if v.vector]
+        self.rows.give(rows, [self._length(version) for version in versions])
         if self.embedder is not None:
             self._index(rows, self.embedder.embed([v.text for v in versions]))
-            self.rows.set_unlike(rows[given])
-            return
-        alike = [i for i, v in enumerate(versions) if v.vector and (v.embedder or GIVEN) == self.space]
-        dims = self.vectors.dims if self.vectors is not None else len(versions[alike[0]].vector) // 4 if alike else 0
-        ours = [i for i in alike if _is_point(versions[i].vector, dims)]
-        self.rows.set_unlike(np.setdiff1d(rows[given], rows[ours]))
+        else:
+            self._compare(rows, versions, self.dims or self.rows.most_given())
+
+    def _length(self, version: Version) -> int:
+        """Of the vector; 0: there is none. ``UNLIKE``: it is no point that can be compared."""
+        if not version.vector:
+            return 0
+        numbers = np.frombuffer(version.vector, dtype="<f4")
+        alike = (version.embedder or GIVEN) == self.space and np.isfinite(numbers).all()
+        return len(numbers) if alike else UNLIKE
+
+    def _compare(self, rows: NDArray[np.int64], versions: Sequence[Version], dims: int) -> None:
+        """Index the vectors that are of this length."""
+        ours = [i for i, version in enumerate(versions) if dims and self._length(version) == dims]
         if ours:
             found = np.frombuffer(b"".join(versions[i].vector for i in ours), dtype="<f4").astype(np.float32)
             self._index(rows[ours], found.reshape(len(ours), dims))
@@ -222,14 +248,20 @@ class Derived:
         """Of the vectors; 0: there are none yet."""
         return self.vectors.dims if self.vectors is not None else 0
 
+    @property
+    def unlike(self) -> int:
+        """Documents with a vector that is not compared: of another embedder, or of another length than most."""
+        return self.rows.given.total() - self.rows.given[self.dims]
+
     def embedder_name(self) -> str:
         return self.embedder.name if self.embedder is not None else self.space
 
     def unused(self, query: Query) -> dict[str, str]:
         """For who asks: vectors that there are, and that are not compared."""
         name, told = self.embedder_name(), dict[str, str]()
-        if self.rows.unlike:
-            told["not_compared"] = f"vectors that came with documents ({self.rows.unlike}): they are not by {name}"
+        if self.unlike:
+            why = f"they are not by {name}" + (f", or have not its {self.dims} dimensions" if self.space else "")
+            told["not_compared"] = f"vectors that came with documents ({self.unlike}): {why}"
         if query.vector and self.embedder is not None:
             told["query_vector"] = f"not used: {name} makes the vectors here, of texts"
         return told
@@ -245,7 +277,7 @@ class Derived:
         parts = {"sparse": self.terms.stats(), "graph": self.facts.stats()}
         if self.vectors is not None:
             parts["dense"] = self.vectors.stats()
-        return {"rows": len(self.rows), "embedder": self.embedder_name(), "unlike": self.rows.unlike, **parts}
+        return {"rows": len(self.rows), "embedder": self.embedder_name(), "unlike": self.unlike, **parts}
 
 
 class Learned(NamedTuple):
@@ -256,11 +288,6 @@ class Learned(NamedTuple):
     upto: int
     documents: int
     sample: int
-
-
-def _is_point(vector: bytes, dims: int) -> bool:
-    """So many numbers, all of them finite."""
-    return len(vector) == 4 * dims and bool(np.isfinite(np.frombuffer(vector, dtype="<f4")).all())
 
 
 def mark(version: Version) -> str:

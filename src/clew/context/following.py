@@ -1,5 +1,6 @@
 """What is derived follows its log: from where it stands, or from the beginning."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from clew.context.derived import Derived
@@ -20,16 +21,18 @@ def follow(derived: Derived, log: Log, heads: Heads) -> bool:
         if began < heads.floor:
             return False
         derived.floor = heads.floor
+    versions = partial(log.get_many, embedder=derived.space)
     # Before the versions: those come with the vectors that they have by now.
-    while derived.attached < heads.m:
-        attached = log.vectors_since(derived.attached, _PAGE, derived.space)
-        if attached:
-            versions = partial(log.get_many, embedder=derived.space)
-            derived.attach([n for _, n, _, _ in attached], versions, upto=attached[-1][0])
-        else:  # what there was is of other embedders
-            derived.attached = heads.m
+    if derived.attached < heads.m:
+        if derived.space:
+            for page in _attached(derived, log, heads.m, derived.space):
+                derived.attach([n for _, n, _, _ in page], versions)
+        for page in _attached(derived, log, heads.m):
+            derived.attach_unlike([n for _, n, _, _ in page])
+        derived.attached = heads.m
     while derived.seen < heads.n and (page := _page(derived, log, _PAGE)):
         derived.apply(page)
+    derived.align(versions)
     return log.heads().floor <= began  # beyond it, a removal may have been compacted away before it was read
 
 
@@ -52,6 +55,13 @@ def built(log: Log, space: str, model: Derived | None = None) -> Derived:
         now = log.heads()
         if now.floor == heads.floor and follow(derived, log, now):
             return derived
+
+
+def _attached(derived: Derived, log: Log, upto: int, embedder: str = "") -> Iterator[list[tuple[int, int, str, bytes]]]:
+    m = derived.attached
+    while m < upto and (page := log.vectors_since(m, _PAGE, embedder)):
+        yield page
+        m = page[-1][0]
 
 
 def _page(derived: Derived, log: Log, most: int) -> list[Version]:

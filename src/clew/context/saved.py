@@ -25,7 +25,7 @@ from clew.context.sparse import SparseIndex, words
 from clew.core.errors import JournalError
 
 logger = logging.getLogger("clew.context")
-FORMAT = 5
+FORMAT = 6
 _OF = "of-"
 
 
