@@ -266,7 +266,15 @@ def stats(session: Session, **where: Any) -> int:
     told = table("scope", "backend", "documents", "bytes", "embedder", "missing", "facts", "snapshots")
     for one in found:
         facts = one["graph"]["facts"]
-        values = (one["backend"], one["documents"], one["bytes"], one["embedder"], one["missing"], facts, one["snapshots"])
+        values = (
+            one["backend"],
+            one["documents"],
+            one["bytes"],
+            one["embedder"],
+            one["missing"],
+            facts,
+            one["snapshots"],
+        )
         told.add_row(Text(one["scope"]), *(f"{v:,}" if isinstance(v, int) else Text(printable(v)) for v in values))
     return listed(session, Statistics(found), told)
 
