@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from clew.cli.documents import Changed, DocumentList, Documents
-from clew.service.context import Document
+from clew.service.remembered import Document
 
 G = ("--scope", "global")
 LONG = "word " * 1000

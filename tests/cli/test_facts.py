@@ -6,7 +6,7 @@ import pytest
 
 from clew.cli.facts import moment
 from clew.core.errors import UsageError
-from clew.service.context import GraphAnswer
+from clew.service.remembered import GraphAnswer
 
 G = ("--scope", "global")
 D2019, D2021, D2990 = (moment(year, "") for year in ("2019", "2021", "2990"))

@@ -9,8 +9,8 @@ from clew.cli.documents import Documents
 from clew.cli.remembering import here
 from clew.cli.session import Session
 from clew.service import runs
-from clew.service.context import MergeAnswer
 from clew.service.engine import open_project
+from clew.service.remembered import MergeAnswer
 from clew.testing import ScriptedModel, one_node, write_project
 
 SECTIONS = """\

@@ -14,7 +14,7 @@ from clew.cli.session import Session, pass_session
 from clew.cli.telling import answer, line, listed, table
 from clew.cli.terminal import brief, clock, plural
 from clew.core.errors import UsageError
-from clew.service.context import Document
+from clew.service.remembered import Document
 
 _TELLING = ("tags", "folder")
 """Metadata that is shown first."""

@@ -17,7 +17,7 @@ from clew.cli.terminal import plural
 from clew.context.graph.facts import FOREVER, Fact
 from clew.context.graph.walk import MOST_HOPS, Path, When
 from clew.core.errors import UsageError
-from clew.service.context import GraphAnswer
+from clew.service.remembered import GraphAnswer
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MS = re.compile(r"-[0-9]{1,19}|[0-9]{1,3}|[0-9]{5,19}")

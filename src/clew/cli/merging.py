@@ -20,8 +20,8 @@ from clew.gate.ports.context import Put
 from clew.runtime.host import Host
 from clew.runtime.merging import CONFLICT
 from clew.service import merging, runs
-from clew.service.context import MergeAnswer
 from clew.service.engine import open_project
+from clew.service.remembered import MergeAnswer
 
 _MOST = 20
 """Conflicts that are told one by one."""

@@ -17,10 +17,9 @@ from clew.context.collection import Collection
 from clew.context.embed.spent import spent
 from clew.context.graph import walk
 from clew.context.graph.extract import extract
-from clew.context.graph.facts import Fact
 from clew.context.graph.reading import restated, stays
 from clew.context.ingest import files
-from clew.context.ingest.report import Options, Passed, Told
+from clew.context.ingest.report import Options, Told
 from clew.context.log.port import NO_BOUNDS, Label
 from clew.context.log.rules import check_id
 from clew.context.merge.document import preview
@@ -29,7 +28,7 @@ from clew.context.store import ContextStore, Keeping, keeping_of
 from clew.context.versions import Difference, difference, numbered, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
-from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig, Version
+from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig
 from clew.manifest.compiled import Plan
 from clew.manifest.plan import load
 from clew.policies.redact import Redactor
@@ -37,6 +36,18 @@ from clew.runtime.clock import SystemClock
 from clew.runtime.memory import memory_of, searching
 from clew.service.embedding import Filled, Vectors, local_of, nobody, space_of, vectors_of
 from clew.service.embedding import Told as EmbeddingTold
+from clew.service.remembered import (
+    Document,
+    Embedded,
+    GraphAnswer,
+    Imported,
+    MergeAnswer,
+    SearchAnswer,
+    SearchHit,
+    Snapshot,
+    cut,
+    document_of,
+)  # fmt: skip
 from clew.service.secrets import Learned
 from clew.service.settings import Settings
 
@@ -44,118 +55,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 ORIGIN = "cli"
 NOTHING: Mapping[str, Any] = {}
 _PLACE = re.compile(r"[0-9]{1,18}")
-_SHOWN = 2000
-"""Characters of a document's text in a list."""
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A version of a document. ``at``: written, ms since the epoch; ``text`` is cut in lists."""
-
-    id: str
-    scope: str
-    version: int
-    parent_version: int
-    place: int
-    """In the collection's log."""
-    deleted: bool
-    text: str
-    metadata: dict[str, Any]
-    origin: str
-    at: int
-
-
-class SearchHit(msgspec.Struct, frozen=True, kw_only=True):
-    """One result; a score or rank is null where that list did not have the document."""
-
-    doc_id: str
-    scope: str
-    fused_score: float
-    dense_score: float | None
-    sparse_score: float | None
-    dense_rank: int | None
-    sparse_rank: int | None
-    graph_score: float | None
-    graph_rank: int | None
-    text: str
-    metadata: dict[str, Any]
-
-
-class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Best first. ``explain``: the plan, what each list found, the embedder, how many documents the filter allowed."""
-
-    hits: list[SearchHit]
-    explain: dict[str, Any]
-
-
-class Embedded(msgspec.Struct, frozen=True, kw_only=True):
-    """``documents``: given vectors by ``model``; ``missing``: still without one; ``refused``: ``{id, why}``; ``why``: it went no
-    further. ``cost`` of ``tokens`` in US dollars, without ``unpriced`` requests, whose price is not known."""
-
-    model: str
-    documents: int = 0
-    missing: int = 0
-    refused: list[dict[str, str]] = []
-    why: str = ""
-    tokens: int = 0
-    cost: str = "0"
-    unpriced: int = 0
-
-
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """``files``: that have text; ``documents``: written anew; ``unchanged``: files that were there as they are; ``skipped``:
-    ``{path, why}``; ``passed``: what was passed over by kind: the end of a name, ``link``, ``hidden``, ``folder``, ``no text`` …"""
-
-    scope: str
-    files: int
-    documents: int
-    removed: int
-    unchanged: int
-    skipped: list[dict[str, str]]
-    passed: dict[str, Passed] = {}
-    embedding: Embedded | None = None
-    """The vectors that were made; null: not by a provider's model."""
-    gone: int = 0
-    """Documents that stayed though their files are gone."""
-    unsure: int = 0
-    """Documents of files in folders that cannot be read, or are empty."""
-    forgotten: int = 0
-    """Documents that retention removed, of these and of others."""
-
-
-class MergeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """``merged`` false: nothing was written, ``conflicts`` say why, and ``text`` has markers where they are."""
-
-    merged: bool
-    version: int
-    conflicts: list[dict[str, Any]]
-    text: str
-    settled: list[dict[str, Any]] = []
-    """Conflicts that an agent settled, each with the ``text`` that stands there now and ``why``."""
-    by: str = ""
-    """The agent that was asked."""
-    why: str = ""
-    """Why it settled nothing."""
-    run: str = ""
-    """The run in which it was asked."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A label on a place of the log; ``at``: when it was set, ms since the epoch."""
-
-    label: str
-    place: int
-    at: int
-
-
-class GraphAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts that name an entity, or the walks from it, each ``{entities, facts, confidence}``."""
-
-    facts: list[Fact]
-    paths: list[walk.Path]
-    closed: int = 0
-    """Facts that named the entity, and are stated no more."""
-    closed_at: int | None = None
-    """When the last of them ceased to be stated."""
 
 
 class Scoped:
@@ -282,7 +181,7 @@ class Scoped:
         hits = [
             SearchHit(
                 **msgspec.structs.asdict(hit), scope=self.scope,
-                text=_cut(there[hit.doc_id].text), metadata=there[hit.doc_id].metadata,
+                text=cut(there[hit.doc_id].text), metadata=there[hit.doc_id].metadata,
             )
             for hit in found.hits
             if hit.doc_id in there
@@ -311,7 +210,7 @@ class Scoped:
         found = self.collection.get(id) if number is None else numbered(self.collection.log, id, number)
         if found is None:
             raise NotFound(f"there is no document {id!r} in {self.scope}", hint="`clew context list` lists documents")
-        return self._shown(_document(found, self.scope, cut=False))
+        return self._shown(document_of(found, self.scope, whole=True))
 
     def history(self, id: str) -> list[Document]:  # noqa: A002 - as above
         """Oldest first, removals included. Raises NotFound, and UsageError for what can be no id."""
@@ -319,13 +218,13 @@ class Scoped:
         versions = self.collection.log.history(id)
         if not versions:
             raise NotFound(f"there never was a document {id!r} in {self.scope}")
-        return [self._shown(_document(version, self.scope)) for version in versions]
+        return [self._shown(document_of(version, self.scope)) for version in versions]
 
     def newest(self, most: int, where: dict[str, Any] | None) -> list[Document]:
         """At most so many documents, written last first; ``where``: a filter. Raises UsageError that names its path."""
         names = self.collection.newest(most, where)
         there = self.collection.log.get_many(names)
-        return [self._shown(_document(there[name], self.scope)) for name in names if name in there]
+        return [self._shown(document_of(there[name], self.scope)) for name in names if name in there]
 
     def matching(self, where: dict[str, Any]) -> list[str]:
         """Ids of all documents that a filter lets through. Raises UsageError that names its path."""
@@ -475,15 +374,3 @@ def _redactor(settings: Settings, plan: Plan | None, project: Path | None) -> Re
     if project is not None and plan is not None:
         secrets.of(plan, project)
     return secrets.redactor
-
-
-def _document(version: Version, scope: str, *, cut: bool = True) -> Document:
-    return Document(
-        id=version.id, scope=scope, version=version.version, parent_version=version.parent, place=version.n,
-        deleted=version.deleted, text=_cut(version.text) if cut else version.text, metadata=version.metadata,
-        origin=version.origin, at=version.at,
-    )  # fmt: skip
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} [cut: {_SHOWN:,} of {len(text):,} characters]"

@@ -9,7 +9,7 @@ from clew.cli.commands.context import Snapshots, Statistics
 from clew.cli.documents import Changed, Documents
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
-from clew.service.context import Document, Embedded, Imported, MergeAnswer, SearchAnswer
+from clew.service.remembered import Document, Embedded, Imported, MergeAnswer, SearchAnswer
 
 G = ("--scope", "global")
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import yaml
 
-from clew.service.context import SearchAnswer
+from clew.service.remembered import SearchAnswer
 from clew.testing import one_node, write_project
 
 G = ("--scope", "global")

@@ -24,8 +24,9 @@ from clew.context.ingest.report import LINES, Options, Report
 from clew.context.versions import Difference
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Put
-from clew.service.context import Document, Embedded, Imported, Scoped, SearchAnswer, Snapshot, statistics
+from clew.service.context import Scoped, statistics
 from clew.service.embedding import Filled
+from clew.service.remembered import Document, Embedded, Imported, SearchAnswer, Snapshot
 from clew.service.settings import read
 
 _EVERY_S = 0.5

@@ -15,7 +15,7 @@ from clew.cli.session import Session, pass_session
 from clew.cli.terminal import Paper, plural
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Fusion, Query, SearchConfig, Strategy
-from clew.service.context import Embedded, SearchAnswer, SearchHit
+from clew.service.remembered import Embedded, SearchAnswer, SearchHit
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DEFAULT = SearchConfig()
