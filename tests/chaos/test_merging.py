@@ -34,7 +34,7 @@ async def test_put_down_while_corrected_and_killed_after_the_merge(tmp_path: Pat
     steps = [
         Step(text="no JSON"), Step(hang=True), Step(text=json.dumps(SETTLED)), Step(hang=True), Step(text=json.dumps(READ)),
     ]  # fmt: skip
-    with opened(Settings(state=str(state)), "project:demo", create=True) as scoped:
+    with opened(Settings(state=str(state)), "project:demo", use="create") as scoped:
         for text in (BASE, OURS):
             scoped.collection.write([Put(id="hall", text=text)])
 

@@ -61,12 +61,12 @@ def test_an_old_version_is_read_whole_and_brought_back(cli):
     for text in (LONG, "short\n"):
         cli("context", "add", "long", *G, stdin=text)
     old = cli("context", "get", "long", "--version", 1, *G)
-    assert old.out == LONG + "\n"
+    assert old.out == LONG, "to the last character, where nobody reads it at a terminal"
     assert cli("context", "get", "long", "--version", 1, "--json", *G).document(Document).text == LONG
     new = cli("context", "get", "long", *G).out
     assert new == "short\n", "a text that ends with a line has no further one"
     assert cli("context", "add", "long", "--json", *G, stdin=new).document(Document).version == 2
-    assert cli("context", "add", "long", "--json", *G, stdin=old.out).document(Document).version == 3
+    assert cli("context", "add", "long", "--json", *G, stdin=old.out).document(Document).text == LONG
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,18 @@ def test_documents_are_removed_by_a_filter_once_that_is_confirmed(kept):
         False,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    "everything", ["{}", '{"op": "and", "args": []}', '{"op": "not", "args": [{"op": "or", "args": []}]}']
+)
+def test_a_filter_of_nothing_removes_nothing(kept, everything):
+    refused = kept("context", "remove", "--filter-json", everything, "--yes", *G)
+    assert (refused.code, refused.err.splitlines()[0]) == (
+        2,
+        "error: this filter names no field, so it leaves everything",
+    )
+    assert len(names(kept)) == 3
 
 
 @pytest.mark.parametrize(("said", "left"), [("y\n", ["b"]), ("n\n", ["c", "b", "a"])])

@@ -22,7 +22,7 @@ def session(tmp_path):
 
 
 def scope_of(session, **where):
-    with here(session, NOWHERE | where, create=True) as scoped:
+    with here(session, NOWHERE | where, "create") as scoped:
         return scoped.scope
 
 

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from clew.context import derived as derived_
 from clew.context.derived import GIVEN, Derived, mark
 from clew.gate.ports.context import Relation, Version
 
@@ -86,6 +87,25 @@ def test_the_length_that_most_have_is_compared_but_for_what_is_replaced_meanwhil
     rows, _ = derived.dense(np.array([4, 0, 1], dtype=np.float32), 5, None)
     assert derived.named(rows.tolist()) == ["d4", "d2"]
     derived.align(lambda names: pytest.fail("they are compared already"))
+
+
+def test_vectors_of_another_length_are_compared_when_all_of_them_were_read(monkeypatch):
+    monkeypatch.setattr(derived_, "_CHUNK", 1)
+    derived = Derived("m")
+    derived.apply([version(1, "a", vector=packed(1, 0), embedder="m")])
+    longer = {f"d{n}": version(n, f"d{n}", vector=packed(n, 0, 1), embedder="m") for n in (2, 3)}
+    derived.apply([*longer.values()])
+
+    def failing(names):
+        if names == ["d3"]:
+            raise OSError("not now")
+        return longer
+
+    with pytest.raises(OSError, match="not now"):
+        derived.align(failing)
+    assert (derived.dims, derived.missing()) == (2, ["d2", "d3"]), "as it was"
+    derived.align(lambda names: longer)
+    assert (derived.dims, derived.missing()) == (3, ["a"])
 
 
 def test_the_graph_gives_rows_that_may_be_found():

@@ -284,6 +284,14 @@ async def test_assembled_from_what_there_is(ask, keep):
     assert made["tokens"] <= made["budget"]
 
 
+@pytest.mark.parametrize("policy", ["recency", "semantic", "hybrid"])
+async def test_what_fits_is_shown_unless_fewer_are_asked_for(ask, keep, policy):
+    await keep(*({"id": f"d{i}", "text": f"pump number {i}"} for i in range(30)))
+    asked = {"profile": "p", "query": "pump", "policy": policy, "sources": [{"scope": "project"}]}
+    assert len((await ask("assemble", asked))["items"]) == 30
+    assert len((await ask("assemble", asked | {"config": {"k": 3}}))["items"]) == 3
+
+
 @pytest.mark.parametrize("most", [0, 1, 64])
 async def test_a_budget_is_never_exceeded(ask, keep, most):
     await keep(*({"id": f"d{i}", "text": f"the pump leaks {i} " * 50} for i in range(5)))

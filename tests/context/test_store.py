@@ -205,3 +205,16 @@ def test_without_a_directory_memory_ends_with_the_store(make):
     assert texts(store, "global") == ["words"]
     store.close()
     assert make(root=None).scopes() == []
+
+
+def test_only_a_session_has_a_digest_that_retention_spares(make):
+    bounds = msgspec.convert(
+        {f"{kind}_store": {"retention": {"max_items": 1, "max_size": "1KiB"}} for kind in ("project", "session")},
+        Memory,
+    )
+    store = make(keeping=keeping_of(bounds))
+    with store.using("session:s") as collection:
+        collection.write([Put(id=DIGEST, text="x" * 2000), Put(id="a"), Put(id="b")])
+        assert list(collection.log.ids()) == ["b", DIGEST]
+    with store.using("project:p") as collection, pytest.raises(UsageError, match="takes"):
+        collection.write([Put(id=DIGEST, text="x" * 2000)])

@@ -1,10 +1,11 @@
 """The assembler: order, room, reasons."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.context import tokens
-from clew.context.window import CUT, Candidate, assemble
+from clew.context.window import CUT, Candidate, assemble, enough
 
 
 def candidate(name, text="some words of a text", *, at=0, score=0.0, **found):
@@ -71,3 +72,8 @@ def test_the_budget_holds_and_order_of_arrival_does_not_matter(given_ones, budge
     assert all(item.tokens == tokens.count(item.text) for item in window.items)
     assert len(window.items) + len(window.left_out) == len(given_ones)
     assert assemble(given_ones[::-1], budget, policy) == window
+
+
+@pytest.mark.parametrize(("tokens", "k"), [(1, 10), (500, 12), (4000, 100), (999_999, 1000)])
+def test_as_many_documents_are_looked_at_as_the_room_may_hold(tokens, k):
+    assert enough(tokens) == k

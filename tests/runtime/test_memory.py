@@ -30,9 +30,7 @@ def plan(*edges, agents=(), **memory):
 def test_a_manifest_that_says_nothing_of_memory(given):
     assert memory_of(given) == Memory()
     assert assembly(given, "none", "x") is None
-    assert assembly(given, "global", "x") == {
-        "profile": "global", "sources": [{"scope": "global"}], "query": "x", "config": {"k": 100}
-    }  # fmt: skip
+    assert assembly(given, "global", "x") == {"profile": "global", "sources": [{"scope": "global"}], "query": "x"}
     assert searching(given) == {}
 
 
@@ -43,16 +41,13 @@ def test_a_profile_says_what_is_asked_for():
         "sources": [{"scope": "project", "tags": ["notes"]}],
     }  # fmt: skip
     assert assembly(plan(context_profiles=PROFILES), "bare", None) == {
-        "query": "", "config": {"k": 100}, "profile": "bare", "policy": "hybrid", "sources": []
+        "query": "", "profile": "bare", "policy": "hybrid", "sources": []
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("tokens", "k"), [(1, 10), (500, 12), (4000, 100), (999_999, 1000)])
-def test_as_many_documents_are_asked_for_as_the_room_may_hold(tokens, k):
-    given = [{"id": "notes", "max_tokens": tokens}]
-    assert assembly(plan(context_profiles=given), "notes", "x")["config"] == {"k": k}
-    named = plan(context_profiles=given, search={"k": 3, "graph_weight": 0.5})
-    assert assembly(named, "notes", "x")["config"] == searching(named) == {"k": 3, "graph_weight": 0.5}
+def test_how_a_project_is_searched():
+    named = plan(context_profiles=PROFILES, search={"k": 3, "graph_weight": 0.5})
+    assert assembly(named, "bare", "x")["config"] == searching(named) == {"k": 3, "graph_weight": 0.5}
 
 
 @pytest.mark.parametrize("kind", [set, frozenset])

@@ -75,7 +75,7 @@ def memory(tmp_path):
     """``memory(*changes)`` writes to the project's memory as others do; ``memory()`` gives the versions of ``halls``."""
 
     def do(*changes, document="halls"):
-        with opened(Settings(state=str(tmp_path / "state")), "project:project", create=True) as scoped:
+        with opened(Settings(state=str(tmp_path / "state")), "project:project", use="create") as scoped:
             for change in changes:
                 scoped.collection.write([Put(id=document, text=change) if isinstance(change, str) else change])
             return scoped.collection.log.history(document)

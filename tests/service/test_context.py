@@ -22,7 +22,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def scoped(settings, clock):
-    with context.opened(settings, "project:p", create=True, clock=clock) as found:
+    with context.opened(settings, "project:p", use="create", clock=clock) as found:
         yield found
 
 
@@ -57,7 +57,7 @@ def test_looking_removes_nothing(settings, declared, clock):
     keep = {"retention": {"max_items": 1}}
     bounded = declared("bounded", memory={"project_store": keep, "session_store": keep, "global_store": keep})
     for scope in ("project:other", "session:theirs", "global"):
-        with context.opened(settings, scope, create=True, clock=clock) as scoped:
+        with context.opened(settings, scope, use="create", clock=clock) as scoped:
             for name in "abc":
                 scoped.add(Put(id=name, text=name))
     for where in (None, bounded):
@@ -65,11 +65,11 @@ def test_looking_removes_nothing(settings, declared, clock):
         for scope in ("project:other", "session:theirs", "global"):
             with context.opened(settings, scope, where, clock=clock) as scoped:
                 assert len(found(scoped, "a b c")) == 3
-    with context.opened(settings, "project:other", bounded, create=True, clock=clock) as scoped:
+    with context.opened(settings, "project:other", bounded, use="create", clock=clock) as scoped:
         scoped.add(Put(id="d", text="d"))
         assert len(found(scoped, "a b c d")) == 4, "how much another project keeps is its own affair"
     for scope in ("project", "global"):
-        with context.opened(settings, scope, bounded, create=True, clock=clock) as scoped:
+        with context.opened(settings, scope, bounded, use="create", clock=clock) as scoped:
             for name in "de":
                 scoped.add(Put(id=name, text=name))
             assert found(scoped, "a b c d e") == ["e"]
@@ -189,7 +189,7 @@ def test_what_retention_removes_is_told(settings, clock, declared, tmp_path):
     for name in "abc":
         (tmp_path / f"{name}.md").write_text(name)
     files = [tmp_path / f"{name}.md" for name in "abc"]
-    with context.opened(settings, "project", project, create=True, clock=clock) as scoped:
+    with context.opened(settings, "project", project, use="create", clock=clock) as scoped:
         scoped.add(Put(id="old", text="old"))
         assert scoped.forgotten == 0
         scoped.snapshot("before")
@@ -223,7 +223,7 @@ def test_files_and_lines_together(scoped, tmp_path):
 
 def test_a_project_says_which_scope_it_is(settings, declared, clock):
     project = declared("demo")
-    with context.opened(settings, "project", project, create=True, clock=clock) as scoped:
+    with context.opened(settings, "project", project, use="create", clock=clock) as scoped:
         assert scoped.scope == "project:demo"
         scoped.add(Put(id="a", text="x"))
     assert [one["scope"] for one in context.statistics(settings)] == ["project:demo"]
@@ -238,9 +238,9 @@ def test_a_projects_own_paths_are_counted_and_used_for_every_scope(settings, dec
     kept = {"backend": backend, "path": "elsewhere/kept"}
     project = declared("demo", memory={"project_store": kept, "session_store": kept})
     for scope, implied in (("project", False), ("session:s", True), ("global", True)):
-        with context.opened(settings, scope, project, create=True, implied=implied) as scoped:
+        with context.opened(settings, scope, project, use="create", implied=implied) as scoped:
             scoped.add(Put(id="a", text="x"))
-    with context.opened(settings, "project:demo", create=True) as scoped:
+    with context.opened(settings, "project:demo", use="create") as scoped:
         scoped.add(Put(id="b", text="of another project of this name"))
     state = settings.directory
     told = [
@@ -259,7 +259,7 @@ def test_a_model_that_nobody_named_serves_its_own_project_alone(settings, declar
     for scope, implied, model in (
         ("project", True, "p/small"), ("project:demo", True, "p/small"), ("global", True, None), ("global", False, "p/small"),
     ):  # fmt: skip
-        with context.opened(settings, scope, project, create=True, implied=implied) as scoped:
+        with context.opened(settings, scope, project, use="create", implied=implied) as scoped:
             scoped.add(Put(id=f"{scope}{implied}", text="words"))
             assert (scoped.embedded.model if scoped.embedded else None) == model
 
@@ -274,14 +274,14 @@ def test_what_was_never_written_is_not_made_by_looking(settings):
     "scope", ["", "projects", "project:", "global:x", "task:" + "x" * 201, "task:a\nb", "session:\x00"]
 )
 def test_what_is_no_scope_is_refused(settings, scope):
-    with pytest.raises(UsageError), context.opened(settings, scope, create=True):
+    with pytest.raises(UsageError), context.opened(settings, scope, use="create"):
         pass
     assert [one["scope"] for one in context.statistics(settings)] == []
 
 
 @pytest.mark.parametrize("name", ["..", "../../etc", "a/b", "a=b", "~", "~x", "%2e", " ", "CON", "日本", "x" * 200])
 def test_an_odd_name_is_a_scope_like_any_other(settings, tmp_path, name):
-    with context.opened(settings, f"task:{name}", create=True) as scoped:
+    with context.opened(settings, f"task:{name}", use="create") as scoped:
         scoped.add(Put(id="../../a", text="x"))
         assert scoped.document("../../a").text == "x"
     folders = [path.parent for path in (tmp_path / "state").rglob("truth.db")]
@@ -293,7 +293,7 @@ def test_tenants_never_see_each_other(settings):
     for tenant in ("a", "a/../b", "b", "..", "A"):
         theirs = msgspec.structs.replace(settings, tenant=tenant)
         assert [one["scope"] for one in context.statistics(theirs)] == []
-        with context.opened(theirs, "global", create=True) as scoped:
+        with context.opened(theirs, "global", use="create") as scoped:
             scoped.add(Put(id="a", text=f"of {tenant}"))
     for tenant in ("a", "b", "A"):
         with context.opened(msgspec.structs.replace(settings, tenant=tenant), "global") as scoped:
@@ -306,7 +306,7 @@ def test_secrets_are_not_shown(settings, declared, monkeypatch):
         {"id": "c", "provider": "openai", "auth": {"type": "api_key", "source": "env", "env_var": "PUMP_KEY"}}
     ]
     project = declared("demo", provider_credentials=credentials)
-    with context.opened(settings, "project", project, create=True) as scoped:
+    with context.opened(settings, "project", project, use="create") as scoped:
         text = f"Ann Lee leads Search Core. The key is {KEY}, or {OPEN}.\n"
         answers = [
             scoped.add(Put(id="a", text=text, metadata={"password": "p4ss", "note": OPEN})), *scoped.history("a"),

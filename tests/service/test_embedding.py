@@ -297,7 +297,7 @@ async def test_statistics_are_by_the_model_that_is_here(one, tmp_path):
     await one("keep", {"folder": "tiny"}).run(NOTES)
     write_model(tmp_path / "project" / "tiny", seed=8)
     settings = Settings(state=str(tmp_path / "state"))
-    with opened(settings, "global", create=True) as scoped:
+    with opened(settings, "global", use="create") as scoped:
         scoped.add(put("g", "of no project"))
     for implied, missing in ((True, 0), (False, 1)):
         everywhere, ours = statistics(settings, tmp_path / "project", implied=implied)
@@ -342,7 +342,7 @@ def hand(tmp_path, project, monkeypatch):
             "provider_credentials": [{"id": "k", "auth": {"source": "env", "env_var": "HAND_KEY"}}],
         }
         monkeypatch.setenv("HAND_KEY", "sk-invented-0123456789")
-        return opened(settings, "project", project(nodes, "s>x", "", **sections), create=True, **options)
+        return opened(settings, "project", project(nodes, "s>x", "", **sections), use="create", **options)
 
     return enter
 
@@ -426,8 +426,21 @@ def test_another_model_makes_them_anew_and_merging_keeps_one(hand, fake):
         assert scoped.embed().documents == 0
 
 
+def test_a_vector_of_another_length_is_told_and_by_hand_made_anew(hand, fake):
+    server = fake(Step(), repeat=True)
+    with hand(server.url) as scoped:
+        scoped.collection.write([Put(id="w", text="wrong", vector=b"\0\0\x80?" * 3, embedder="p/small")])
+        told = scoped.search(Query(text="wrong")).explain["embedding"]
+        assert told["why"] == "the model's vectors have 8 dimensions, the documents' have 3"
+        scoped.add(put("a", "the pump leaks"))
+        scoped.add(put("b", "bread is baked"))
+        assert scoped.stats()["missing"] == 1, "nobody asks the model again and again by itself"
+        assert scoped.embed().documents == 1
+        assert scoped.stats()["missing"] == 0
+
+
 def test_there_may_be_no_model(tmp_path):
-    with opened(Settings(state=str(tmp_path)), "global", create=True) as scoped:
+    with opened(Settings(state=str(tmp_path)), "global", use="create") as scoped:
         scoped.add(put("a", "text"))
         assert scoped.embedded is None
         with pytest.raises(UsageError, match="no embedding model"):

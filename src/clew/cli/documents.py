@@ -8,11 +8,12 @@ import msgspec
 from rich.text import Text
 
 from clew.cli.command import command as declare
-from clew.cli.failures import printable
+from clew.cli.failures import SUCCESS, printable
 from clew.cli.remembering import filter_of, filter_options, here, scope_option
 from clew.cli.session import Session, pass_session
 from clew.cli.telling import answer, line, listed, table
 from clew.cli.terminal import brief, clock, plural
+from clew.context.filters import fields, parse
 from clew.core.errors import UsageError
 from clew.service.remembered import Document
 
@@ -86,7 +87,10 @@ def get(session: Session, id_: str, number: int | None, **where: Any) -> int:
     """Print a document, whole."""
     with here(session, where) as scoped:
         document = scoped.document(id_, number)
-    return answer(session, document, printable(document.text).removesuffix("\n"), out=True)
+    if session.json or sys.stdout.isatty():
+        return answer(session, document, printable(document.text).removesuffix("\n"), out=True)
+    session.write(printable(document.text))  # for `context add`: not a line feed more
+    return SUCCESS
 
 
 @declare("history", examples=[("clew context history note-1", "who wrote what, and when")], shape=Documents)
@@ -128,10 +132,14 @@ def remove(session: Session, ids: tuple[str, ...], yes: bool, **options: Any) ->
     chosen = filter_of(options)
     if bool(ids) == (chosen is not None):
         raise UsageError("which documents?", hint="their ids, or a filter: --filter-kv tags=notes")
-    with here(session, options) as scoped:
+    if chosen is not None and not fields(parse(chosen)):
+        raise UsageError("this filter names no field, so it leaves everything", hint="--filter-kv tags=notes, or ids")
+    with here(session, options, "change") as scoped:
         found = ids if chosen is None else scoped.matching(chosen)
         if chosen is not None and found and not yes:
             _confirm(len(found), scoped.scope)
+            still = set(scoped.matching(chosen))
+            found = [one for one in found if one in still]
         changed = Changed(scoped.scope, scoped.remove(found))
     return answer(session, changed, f"{plural(changed.changed, 'document')} removed from {changed.scope}")
 

@@ -50,7 +50,7 @@ def merge(session: Session, id_: str, base: int, agent: str | None, **where: Any
     settle them first, in a run: clew runs lists it, its cost is in clew costs, and clew resume goes on with it after a crash.
     What it cannot settle stays a conflict.
     """
-    with here(session, where) as scoped:
+    with here(session, where, "change") as scoped:
         theirs = scoped.made_of(base, id_, said(where["text"]), metadata_of(where["meta"]))
         if agent is None:
             return _told(session, id_, scoped.merge(base, theirs))

@@ -12,7 +12,7 @@ from clew.cli.inputs import MAX_INPUT, loose, parse
 from clew.cli.session import Session
 from clew.context.filters import filter_kv
 from clew.core.errors import ManifestError, UsageError
-from clew.service.context import Scoped, opened
+from clew.service.context import Scoped, Use, opened
 from clew.service.settings import read
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,8 +69,9 @@ def metadata_of(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def here(session: Session, where: dict[str, Any], *, create: bool = False) -> Generator[Scoped]:
-    """The scope that the options mean. Raises UsageError, NotFound, ManifestError."""
+def here(session: Session, where: dict[str, Any], use: Use = "look") -> Generator[Scoped]:
+    """The scope that the options mean; it can be looked at though the manifests that are here are broken. Raises UsageError,
+    NotFound, ManifestError."""
     scope, given = where["scope"], where["project"]
     project = project_of(where)
     if not scope and project is None:
@@ -80,10 +81,12 @@ def here(session: Session, where: dict[str, Any], *, create: bool = False) -> Ge
     settings, implied = read(state=session.state), given is None
 
     def entered(project: Path | None) -> Scoped:
-        return stack.enter_context(opened(settings, scope or "project", project, create=create, implied=implied))
+        return stack.enter_context(opened(settings, scope or "project", project, use=use, implied=implied))
 
-    with ExitStack() as stack:  # a project that cannot be read may keep it elsewhere: nothing is written then
-        yield entered(project) if create or scope in ("", "project") else despite(session, where, entered)
+    with (
+        ExitStack() as stack
+    ):  # a project that cannot be read may keep it elsewhere, or otherwise: nothing is written then
+        yield entered(project) if use != "look" or scope in ("", "project") else despite(session, where, entered)
 
 
 def despite(session: Session, where: dict[str, Any], work: Callable[[Path | None], T]) -> T:

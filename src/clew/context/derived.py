@@ -100,11 +100,13 @@ class Derived:
         dims = self.rows.most_given()
         if self.embedder is not None or dims == self.dims:
             return
-        self.vectors = None
-        rows = np.flatnonzero(self.rows.live & (self.rows.lengths == dims))
-        for start in range(0, len(rows) if dims else 0, _CHUNK):
-            found = self._standing(rows[start : start + _CHUNK], versions)
-            self._compare(np.array([*found], dtype=np.int64), [*found.values()], dims)
+        index = DenseIndex(dims) if dims else None  # in use when it is whole: reading may fail
+        if index is not None:
+            rows = np.flatnonzero(self.rows.live & (self.rows.lengths == dims))
+            for start in range(0, len(rows), _CHUNK):
+                found = self._standing(rows[start : start + _CHUNK], versions)
+                self._compare(index, np.array([*found], dtype=np.int64), [*found.values()])
+        self.vectors = index
 
     def _kill(self, names: Iterable[str]) -> None:
         dead = [row for name in names if (row := self.rows.kill(name)) is not None]
@@ -117,9 +119,12 @@ class Derived:
         self.columns.add(rows, [v.metadata for v in versions])
         self.rows.give(rows, [self._length(version) for version in versions])
         if self.embedder is not None:
-            self._index(rows, self.embedder.embed([v.text for v in versions]))
-        else:
-            self._compare(rows, versions, self.dims or self.rows.most_given())
+            vectors = self.embedder.embed([v.text for v in versions])
+            self.vectors = self.vectors or DenseIndex(vectors.shape[1])
+            self.vectors.add(rows, vectors)
+        elif dims := self.dims or self.rows.most_given():
+            self.vectors = self.vectors or DenseIndex(dims)
+            self._compare(self.vectors, rows, versions)
 
     def _length(self, version: Version) -> int:
         """Of the vector; 0: there is none. ``UNLIKE``: it is no point that can be compared."""
@@ -129,17 +134,12 @@ class Derived:
         alike = (version.embedder or GIVEN) == self.space and np.isfinite(numbers).all()
         return len(numbers) if alike else UNLIKE
 
-    def _compare(self, rows: NDArray[np.int64], versions: Sequence[Version], dims: int) -> None:
-        """Index the vectors that are of this length."""
-        ours = [i for i, version in enumerate(versions) if dims and self._length(version) == dims]
+    def _compare(self, index: DenseIndex, rows: NDArray[np.int64], versions: Sequence[Version]) -> None:
+        """Add the vectors that are of its length."""
+        ours = [i for i, version in enumerate(versions) if self._length(version) == index.dims]
         if ours:
             found = np.frombuffer(b"".join(versions[i].vector for i in ours), dtype="<f4").astype(np.float32)
-            self._index(rows[ours], found.reshape(len(ours), dims))
-
-    def _index(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        if self.vectors is None:
-            self.vectors = DenseIndex(vectors.shape[1])
-        self.vectors.add(rows, vectors)
+            index.add(rows[ours], found.reshape(len(ours), index.dims))
 
     # -- tending -----------------------------------------------------------------------------------------------
 

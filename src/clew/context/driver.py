@@ -23,7 +23,7 @@ from clew.context.store import ContextStore
 from clew.context.turns import OURS, TURN, Bounds, Summarised, added, measured, recall, summarise
 from clew.context.versions import standing
 from clew.context.weights import alike
-from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble
+from clew.context.window import DEFAULT_TOKENS, Candidate, Policy, assemble, enough
 from clew.core.codec import plain
 from clew.core.errors import Conflict, Failure, JournalError, NotFound, UsageError
 from clew.gate.effect import Effect
@@ -79,14 +79,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Assembly(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The request of ``assemble``. ``conversation``: the session's turns belong to it."""
+    """The request of ``assemble``. ``config``: fields of ``SearchConfig``; without ``k``, of each source as many documents are
+    looked at as the room may hold. ``conversation``: the session's turns belong to it."""
 
     profile: str
     query: str = ""
     sources: tuple[Source, ...] = ()
     policy: Policy = "hybrid"
     max_tokens: int = DEFAULT_TOKENS
-    config: SearchConfig = SearchConfig()
+    config: dict[str, Any] = {}
     conversation: bool = False
     keep_turns: int = KEEP
     summarise_after: int = AFTER
@@ -224,14 +225,15 @@ class _Seat:
     def _assemble(self, asked: Assembly) -> dict[str, Any]:
         if not asked.query.strip():  # nothing to search with: no document is better than another but by its time
             asked = msgspec.structs.replace(asked, policy="recency")
-        check(Query(text=asked.profile), asked.config)
+        config = msgspec.convert({"k": enough(asked.max_tokens), **asked.config}, SearchConfig)
+        check(Query(text=asked.profile), config)
         sources, conversation = asked.sources, asked.conversation
         if not self._ids["session"]:  # a profile serves runs without a session too
             sources, conversation = tuple(one for one in sources if one.scope != "session"), False
-        asked = msgspec.structs.replace(asked, config=alike(asked.config, len(sources)))
+        config = alike(config, len(sources))
         memory = self._conversation(asked) if conversation else None
         room = max(0, asked.max_tokens - (memory.tokens if memory is not None else 0))
-        candidates = [one for source in sources for one in self._candidates(asked, source)]
+        candidates = [one for source in sources for one in self._candidates(asked, source, config)]
         window = assemble(candidates, room, asked.policy)
         shown = plain(msgspec.to_builtins(window)) | {
             "profile": asked.profile,
@@ -245,16 +247,20 @@ class _Seat:
             shown["tokens"] = window.tokens + memory.tokens
         return shown
 
-    def _candidates(self, asked: Assembly, source: Source) -> list[Candidate]:
+    def _candidates(self, asked: Assembly, source: Source, config: SearchConfig) -> list[Candidate]:
         where: dict[str, Any] = {"op": "nin", "args": ["kind", OURS]}
         if source.tags:
             where = {"op": "and", "args": [{"term": {"tags": list(source.tags)}}, where]}
         try:
             with self._using(source.scope) as collection:
                 if asked.policy == "recency":
-                    return _latest(collection, source.scope, asked.config.k, where)
+                    return _latest(collection, source.scope, config.k, where)
                 query, why = self._asked(collection, Query(text=asked.query[:MOST_QUERY], filter=where))
-                return _searched(collection, source.scope, query, asked, alone=bool(why))
+                if asked.policy == "semantic" and not why:
+                    config = msgspec.structs.replace(
+                        config, strategy="DENSE_FIRST", sparse_weight=0.0, graph_weight=0.0
+                    )
+                return _searched(collection, source.scope, query, config)
         except NotFound:
             return []
 
@@ -275,13 +281,7 @@ def _latest(collection: Collection, scope: str, count: int, where: dict[str, Any
     return [_candidate(found[name], scope) for name in names if name in found]
 
 
-def _searched(
-    collection: Collection, scope: str, query: Query, asked: Assembly, *, alone: bool = False
-) -> list[Candidate]:
-    """``alone``: by words alone, whatever the policy is."""
-    config = asked.config
-    if asked.policy == "semantic" and not alone:
-        config = msgspec.structs.replace(config, strategy="DENSE_FIRST", sparse_weight=0.0, graph_weight=0.0)
+def _searched(collection: Collection, scope: str, query: Query, config: SearchConfig) -> list[Candidate]:
     hits = collection.search(query, config).hits
     found = collection.log.get_many([hit.doc_id for hit in hits])
     return [

@@ -16,7 +16,7 @@ Listed = tuple[NDArray[np.int64], NDArray[np.float32]]
 Mask = NDArray[np.bool_]
 MOST_RESULTS = 10_000
 _SCALED = 100
-"""Candidates by which scores are scaled, at least: who asks for fewer results gets the first of those who ask for more."""
+"""Candidates by which scores are scaled, at least: the first of ten results are the same where fewer are asked for."""
 
 
 class Lists(Protocol):

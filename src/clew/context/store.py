@@ -170,7 +170,9 @@ class ContextStore:
                 logger.warning(_OTHER_BACKEND, folder.absolute(), there[0], keeping.backend)
             keeping = Keeping(there[0], keeping.bounds)
         name, opened = _LOGS[keeping.backend]
-        bounds = keeping.bounds if keeping.bounds == NO_BOUNDS else structs.replace(keeping.bounds, heir=HEIR)
+        bounds = keeping.bounds
+        if kind == "session" and bounds != NO_BOUNDS:
+            bounds = structs.replace(bounds, heir=HEIR)
         return opened(folder / name, bounds)
 
 

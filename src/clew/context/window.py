@@ -14,6 +14,9 @@ DEFAULT_TOKENS = 4000
 LEAST_CUT = 64
 """Tokens below which a piece of a document is worth nothing."""
 MOST_LEFT_OUT = 50
+_FEW, _MANY = 10, 1000
+_SHORT = 40
+"""Tokens of a short document."""
 CUT = "\n[cut: the rest did not fit]"
 
 
@@ -48,6 +51,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     budget: int
     left_out: tuple[dict[str, str], ...] = ()
+
+
+def enough(budget: int) -> int:
+    """How many documents of a source are worth a look: as many short ones as would use up the room."""
+    return min(max(_FEW, budget // _SHORT), _MANY)
 
 
 def assemble(candidates: Sequence[Candidate], budget: int, policy: Policy) -> Window:

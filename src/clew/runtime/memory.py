@@ -7,16 +7,12 @@ from typing import Any, cast
 
 import msgspec
 
-from clew.context.window import DEFAULT_TOKENS
 from clew.core.errors import Failure
 from clew.core.identity import digest
 from clew.gate.ports.embedding import MOST_QUERY
 from clew.manifest.compiled import Plan
 from clew.manifest.models.agents import ContextProfile, Memory, Search
 
-_FEW, _MANY = 10, 1000
-_SHORT = 40
-"""Tokens of a short document: documents of this length would fill a node's room if as many were found as are asked for."""
 _GLOBAL = {"profile": "global", "sources": [{"scope": "global"}]}
 _FRAME = re.compile(r"<(?=\s*+/?\s*+(?:document|conversation)\b)", re.IGNORECASE)
 
@@ -69,10 +65,10 @@ def assembly(plan: Plan, context: str, value: Any) -> dict[str, Any] | None:
     if context == "none":
         return None
     memory = memory_of(plan)
+    request: dict[str, Any] = {"query": _text(value)[:MOST_QUERY]}
+    if config := searching(plan):
+        request["config"] = config
     profile = next((p for p in memory.context_profiles or [] if p.id == context), None)
-    room = DEFAULT_TOKENS if profile is None or profile.max_tokens is None else profile.max_tokens
-    enough = {"k": min(max(_FEW, room // _SHORT), _MANY)}
-    request: dict[str, Any] = {"query": _text(value)[:MOST_QUERY], "config": enough | searching(plan)}
     if profile is None:
         return _GLOBAL | request
     request |= {"profile": profile.id, "policy": profile.retrieval_policy}

@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -53,6 +53,8 @@ from clew.service.settings import Settings
 
 T = TypeVar("T", bound=msgspec.Struct)
 ORIGIN = "cli"
+Use = Literal["look", "change", "create"]
+"""What a scope is opened for; ``create``: it may be new."""
 NOTHING: Mapping[str, Any] = {}
 _PLACE = re.compile(r"[0-9]{1,18}")
 
@@ -124,7 +126,7 @@ class Scoped:
                 "the project declares no embedding model",
                 hint="declare one in its memory section, embedding: {model: provider/name}; --project says which project",
             )
-        filled = self._vectors.fill(self.collection, told)
+        filled = self._vectors.fill(self.collection, told, again=True)
         return self._told(filled)
 
     def _complete(self, only: frozenset[str] | None, told: EmbeddingTold = nobody) -> None:
@@ -200,9 +202,11 @@ class Scoped:
         except Failure as failure:
             self.embedded = self._told(Filled(), str(failure))
             return query
-        self.embedded = self._told(Filled())
-        dims = self.collection.dims
-        return msgspec.structs.replace(query, vector=vector) if dims in (0, len(vector) // 4) else query
+        length, dims = len(vector) // 4, self.collection.dims
+        alike = dims in (0, length)
+        why = "" if alike else f"the model's vectors have {length} dimensions, the documents' have {dims}"
+        self.embedded = self._told(Filled(), why)
+        return msgspec.structs.replace(query, vector=vector) if alike else query
 
     def document(self, id: str, number: int | None = None) -> Document:  # noqa: A002 - the word of the contract
         """As it is now, or as version ``number`` was. Raises NotFound, and UsageError for what can be no id."""
@@ -308,12 +312,12 @@ class Scoped:
 @contextmanager
 def opened(
     settings: Settings, scope: str, project: Path | None = None, *,
-    create: bool = False, clock: Clock | None = None, implied: bool = False,
+    use: Use = "look", clock: Clock | None = None, implied: bool = False,
 ) -> Generator[Scoped]:  # fmt: skip
     """``project``: the directory whose manifest says what ``project`` is and how its memory is kept; its embedding model serves
     other scopes too, unless nobody named it (``implied``).
 
-    Raises NotFound where nothing was ever written to the scope, unless ``create``; UsageError, ManifestError.
+    Raises NotFound where nothing was ever written to the scope, unless it is to ``create``; UsageError, ManifestError.
     """
     clock = clock or SystemClock()
     plan = load(project) if project is not None else None
@@ -321,7 +325,7 @@ def opened(
         if plan is None:
             raise UsageError("which project?", hint="run this in a project's directory, or say --scope project:ID")
         scope = f"project:{plan.workflow}"
-    keeping = _keeping(plan, scope, writing=create)
+    keeping = _keeping(plan, scope, use)
     redactor = _redactor(settings, plan, project)
     if not _serves(plan, scope, implied=implied):
         plan = None
@@ -334,7 +338,7 @@ def opened(
         stack.callback(store.close)
         if vectors is not None:
             stack.callback(vectors.close)
-        collection = stack.enter_context(store.using(scope, create=create))
+        collection = stack.enter_context(store.using(scope, create=use == "create"))
         yield Scoped(collection, scope, clock, redactor, vectors, searching(plan) if plan is not None else NOTHING)
 
 
@@ -354,12 +358,12 @@ def statistics(settings: Settings, project: Path | None = None, *, implied: bool
     return sorted(found.values(), key=lambda one: (one["scope"], one["folder"]))
 
 
-def _keeping(plan: Plan | None, scope: str = "", *, writing: bool = False) -> dict[Kind, Keeping]:
+def _keeping(plan: Plan | None, scope: str = "", use: Use = "look") -> dict[Kind, Keeping]:
     """Where collections are, and in which form. Documents beyond bounds go where the project's own memory is looked at or other
     memory than a project's is written to: who looks elsewhere changes nothing."""
     kinds = keeping_of(memory_of(plan)) if plan is not None else {}
     own = plan is not None and scope == f"project:{plan.workflow}"
-    if own or (writing and not scope.startswith("project:")):
+    if own or (use != "look" and not scope.startswith("project:")):
         return kinds
     return {kind: msgspec.structs.replace(one, bounds=NO_BOUNDS) for kind, one in kinds.items()}
 

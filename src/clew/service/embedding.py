@@ -102,8 +102,11 @@ class Asker:
             raise Failure(found.why, code=found.code)
         return found.vectors
 
-    async def fill(self, collection: "Collection", told: Told, only: frozenset[str] | None = None) -> Filled:
-        """Make every vector that is missing, or of these documents ``only``. What was made stays when it is stopped.
+    async def fill(
+        self, collection: "Collection", told: Told, only: frozenset[str] | None = None, *, again: bool = False
+    ) -> Filled:
+        """Make every vector that is missing, or of these documents ``only``. What was made stays when it is stopped. ``again``:
+        also those that the model made already, of another length than most.
 
         Raises Failure where the model fails.
         """
@@ -113,16 +116,17 @@ class Asker:
             names = names if only is None else [one for one in names if one in only]
             for start in range(0, len(names), _PAGE):
                 page = names[start : start + _PAGE]
-                for batch in await asyncio.to_thread(self._batches, collection, page):
+                for batch in await asyncio.to_thread(self._batches, collection, page, again):
                     await self._batch(collection, batch, filled)
                     told(filled, len(tried))
         return filled
 
-    def _batches(self, collection: "Collection", names: Sequence[str]) -> list[list[Version]]:
+    def _batches(self, collection: "Collection", names: Sequence[str], again: bool) -> list[list[Version]]:
         batches: list[list[Version]] = []
         room = 0
         for version in collection.log.get_many(names).values():
-            if not version.text.strip() or (version.vector and version.embedder == self.embedding.name):
+            made = version.vector and version.embedder == self.embedding.name
+            if not version.text.strip() or (made and not again):
                 continue
             size = len(clipped(version.text).encode("utf-8", "replace"))
             if not batches or len(batches[-1]) == self.embedding.batch or size > room:
@@ -253,9 +257,11 @@ class Vectors:
         """The vector of a query. Raises Failure."""
         return self._portal.call(self._asker.ask([text], "query", collection.folder))[0]
 
-    def fill(self, collection: "Collection", told: Told, only: frozenset[str] | None = None) -> Filled:
+    def fill(
+        self, collection: "Collection", told: Told, only: frozenset[str] | None = None, *, again: bool = False
+    ) -> Filled:
         """See ``Asker.fill``."""
-        return self._portal.call(self._asker.fill(collection, told, only))
+        return self._portal.call(self._asker.fill(collection, told, only, again=again))
 
 
 def vectors_of(plan: Plan | None, directory: Path | None, local: "Embedder | None") -> Vectors | None:

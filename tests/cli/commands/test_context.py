@@ -105,7 +105,7 @@ def test_versions(kept):
     versions = kept("context", "history", "pump", *G, "--json").document(Documents).documents
     assert [(one.version, one.deleted) for one in versions] == [(1, False), (2, False), (3, True)]
     assert "(removed)" in kept("context", "history", "pump", *G).out
-    assert kept("context", "get", "oven", *G).out == "The oven is hot at night.\n"
+    assert kept("context", "get", "oven", *G).out == "The oven is hot at night."
 
 
 def test_snapshots_compared_and_brought_back(kept):
@@ -185,7 +185,7 @@ def test_importing_without_the_files_that_are_gone(cli, tmp_path):
     (docs / "c.md").unlink()
     empty = cli("context", "import", docs, "--prune", *G)
     assert "1 document is of files in folders that cannot be read, or are empty: they stay" in empty.err
-    assert (empty.code, cli("context", "get", "docs/c.md#0", *G).out) == (1, "c\n")
+    assert (empty.code, cli("context", "get", "docs/c.md#0", *G).out) == (1, "c")
 
 
 def test_importing_says_what_was_passed_over(cli, tmp_path):
@@ -267,14 +267,22 @@ def test_broken_manifests_that_are_here_do_not_hide_what_is_kept(kept, plain, mo
     said = "without the project that is here, whose manifests have problems: clew check\n"
     found = kept("query", "pump", *G)
     assert (found.code, found.err, "pump" in found.out) == (0, said, True)
-    assert kept("context", "get", "a", "--scope", "project:plain").out == "words here\n"
+    assert kept("context", "get", "a", "--scope", "project:plain").out == "words here"
     told = kept("context", "stats", "--json")
     assert [one["scope"] for one in told.document(Statistics).scopes] == ["global", "project:plain"]
     assert told.err == said
     for args in (("query", "pump"), ("query", "pump", "--scope", "project"), ("query", "pump", *G, "--project", ".")):
         assert "the project has 1 problem" in kept(*args).err
     assert kept("context", "stats", "--project", ".").code == 2
-    assert kept("context", "add", "b", "--text", "x", *G).code == 2, "the project may say that it is kept elsewhere"
+    for args in (
+        ("add", "b", "--text", "x"),
+        ("remove", "a"),
+        ("rollback", "0"),
+        ("merge", "a", "--base", 1, "--text", "x"),
+    ):
+        assert kept("context", *args, *G).code == 2, "the project may say that it is kept elsewhere"
+    assert kept("context", "snapshot", *G).code == 0
+    assert kept("context", "snapshot", "now-here", *G).code == 2
 
 
 def test_in_a_projects_directory_that_project_is_meant(cli, plain, monkeypatch):

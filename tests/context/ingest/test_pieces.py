@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clew.context import tokens
+from clew.context.graph import extract
 from clew.context.ingest import pieces
 from clew.context.ingest.pieces import MOST
 
@@ -84,3 +85,18 @@ def test_no_piece_is_too_long(text):
     assert bare("".join(p.text for p in found)) == bare(text)
     assert all(tokens.count(p.text) <= MOST + 2 for p in found)
     assert len(found) > 1
+
+
+def test_headings_are_headings():
+    told = "# A #\nx\n## \ny\n#B\n### C##  \nz\n# " + "long" * 100
+    assert [one.title for one in pieces.markdown(told)] == ["A", "A > C"]
+
+
+def test_a_line_of_blanks_is_no_work():
+    assert [*pieces.markdown("#" + " " * 200_000 + "a" * 301)]
+
+
+def test_python_that_is_too_long_to_be_parsed_is_text(monkeypatch):
+    monkeypatch.setattr(extract, "_MOST_PARSED", 20)
+    assert [one.title for one in pieces.python("def f():\n    pass\n")] == ["f"]
+    assert [one.title for one in pieces.python("def long_name():\n    pass\n")] == [""]

@@ -136,6 +136,19 @@ def test_damage_in_the_middle_is_an_error(path: Path, opened: Callable[[], LineF
     assert list(opened().places.after(0, 9)) == [0, 1]
 
 
+def test_where_a_part_of_the_last_write_is_gone_all_of_it_is_to_go(path: Path, opened: Callable[[], LineFile]) -> None:
+    file = opened()
+    file.append([wrote(1)])
+    start = path.stat().st_size
+    file.append([wrote(n) for n in range(2, 40)])
+    data = bytearray(path.read_bytes())
+    sector = (start // 512 + 3) * 512
+    data[sector : sector + 512] = bytes(512)
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match=rf"cut the file at byte {start}, which loses what was written last"):
+        opened()
+
+
 def test_damage_is_found_by_followers(path: Path, opened: Callable[[], LineFile]) -> None:
     file, follower = opened(), opened()
     file.append([wrote(1)])

@@ -78,7 +78,7 @@ def command(ctx: click.Context) -> int:
 def add(session: Session, id_: str, text: str | None, meta: tuple[str, ...], expected: int | None, **where: Any) -> int:
     """Keep a document, in place of the one with this id."""
     put = Put(id=id_, text=said(text), metadata=metadata_of(meta), expected=expected)
-    with here(session, where, create=True) as scoped:
+    with here(session, where, "create") as scoped:
         document = scoped.add(put)
         tell_vectors(session, scoped.embedded)
         left = _forgotten(scoped)
@@ -123,7 +123,7 @@ def import_(
             last = time.monotonic()
             session.say(f"{plural(report.files, 'file')}, {plural(report.documents, 'document')}: {printable(name)}")
 
-    with here(session, where, create=True) as scoped:
+    with here(session, where, "create") as scoped:
         done = scoped.import_files(
             [Path(one) for one in paths], Options(tags=tags, graph=not no_graph, prune=prune), told
         )
@@ -182,7 +182,7 @@ def embed(session: Session, **where: Any) -> int:
             last = time.monotonic()
             session.say(f"{filled.documents:,} of {plural(of, 'document')}")
 
-    with here(session, where) as scoped:
+    with here(session, where, "change") as scoped:
         done = scoped.embed(told)
     for one in done.refused:
         session.say(f"refused: {printable(one['id'])}: {printable(one['why'])}")
@@ -209,7 +209,7 @@ def snapshot(session: Session, label: str | None, drop: bool, **where: Any) -> i
     """Label everything as it is now; without a LABEL, list the snapshots."""
     if drop and not label:
         raise UsageError("which label?", hint="clew context snapshot lists them")
-    with here(session, where) as scoped:
+    with here(session, where, "change" if label else "look") as scoped:
         if drop:
             gone = scoped.unlabel(label or "")
             return answer(
@@ -247,7 +247,7 @@ def diff(session: Session, a: str, b: str, **where: Any) -> int:
 @pass_session
 def rollback(session: Session, label: str, **where: Any) -> int:
     """Make what was there at a snapshot be there again, by new versions."""
-    with here(session, where) as scoped:
+    with here(session, where, "change") as scoped:
         changed = Changed(scoped.scope, scoped.rollback(label), scoped.forgotten)
         left = _forgotten(scoped)
     return answer(session, changed, f"{plural(changed.changed, 'document')} of {changed.scope} as at {label}{left}")

@@ -16,6 +16,8 @@ from clew.gate.ports.context import Relation
 MOST = 300
 """Relations of one document."""
 _LONGEST = 200_000
+_MOST_PARSED = 2_000_000
+"""Characters of Python: a syntax tree takes up to a thousand times the room of its text."""
 """Characters of a text that are looked at."""
 _NAME_LIMIT = 120
 
@@ -136,9 +138,17 @@ def _links(document: str, text: str) -> Iterator[Relation]:
 
 def _python(document: str, text: str) -> list[tuple[int, Relation]] | None:
     """``(line, what stands there)``; None: it does not parse."""
+    tree = parsed(text)
     try:
-        tree = ast.parse(text)
-        return [*_imports(document, tree), *_definitions(document, "", tree.body)]
+        return None if tree is None else [*_imports(document, tree), *_definitions(document, "", tree.body)]
+    except RecursionError:
+        return None
+
+
+def parsed(text: str) -> ast.Module | None:
+    """None: it is no Python, or too long to be read as such."""
+    try:
+        return ast.parse(text) if len(text) <= _MOST_PARSED else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -8,13 +8,15 @@ from itertools import chain, repeat
 import msgspec
 
 from clew.context import tokens
+from clew.context.graph.extract import parsed
 
 MOST = 400
 """Tokens of a piece."""
 _WINDOW = 16 * MOST
 """Characters of a line that are looked at for the next piece of it."""
 
-_HEADING = re.compile(r"^(#{1,6})[ \t]+(.{1,300}?)[ \t#]*$")
+_HEADING = re.compile(r"(#{1,6})[ \t]++(?=\S)")
+_LONGEST_TITLE = 300
 _FENCE = re.compile(r"^[ \t]{0,3}(```|~~~)")
 _BLANK = re.compile(r"\n[ \t]*\n")
 
@@ -35,10 +37,11 @@ def markdown(text: str) -> Iterator[Piece]:
     for number, line in enumerate(text.split("\n"), 1):
         fenced ^= bool(_FENCE.match(line))
         heading = None if fenced else _HEADING.match(line)
-        if heading:
+        title = line[heading.end() :].rstrip(" \t#") if heading else ""
+        if heading and 0 < len(title) <= _LONGEST_TITLE:
             yield from _packed("\n".join(lines), " > ".join(filter(None, above)), start)
             level = len(heading[1])
-            above = [*above[: level - 1], *[""] * (level - 1 - len(above)), heading[2]]
+            above = [*above[: level - 1], *[""] * (level - 1 - len(above)), title]
             lines, start = [], number
         lines.append(line)
     yield from _packed("\n".join(lines), " > ".join(filter(None, above)), start)
@@ -46,14 +49,13 @@ def markdown(text: str) -> Iterator[Piece]:
 
 def python(text: str) -> Iterator[Piece]:
     """Cut at top-level definitions; a class that is too long, at its methods. What does not parse is cut as text."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(text)
+    if tree is None:
         yield from plain(text)
         return
     lines = text.split("\n")
     cuts: list[tuple[int, str]] = []
-    for node in body:
+    for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if not cuts or cuts[-1][1]:
                 cuts.append((_first_line(node), ""))

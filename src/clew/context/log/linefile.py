@@ -112,8 +112,10 @@ class LineFile:
 
     def _read_on(self) -> None:
         pending: list[tuple[Brief, int]] = []
-        offset, number, damage, once_whole = self._offset, self._lines, "", False
+        offset, number, damage, once_whole, ended = self._offset, self._lines, "", False, False
         for data in lines_from(self._handle, self._offset):
+            if ended:  # the damage is not of the last write
+                raise self._damaged(damage)
             if not data.endswith(b"\n") and is_cut(data, offset):
                 break
             number += 1
@@ -124,16 +126,18 @@ class LineFile:
             if line is None:
                 damage = damage or where
                 once_whole = once_whole or not is_cut(data, offset)
-            elif damage and not line.more:
-                raise self._damaged(damage)
-            elif not damage:
+            elif damage:
+                ended = not line.more
+            else:
                 pending.append((line, len(data)))
                 if not line.more:
                     for waiting in pending:
                         self._take(*waiting)
                     pending.clear()
             offset += len(data)
-        if once_whole:
+        if once_whole and ended:
+            raise self._damaged(damage)
+        if once_whole or ended:  # the last write lacks a part: to leave out that line would leave half of it
             raise self._damaged(damage, f"cut the file at byte {self._offset}, which loses what was written last,")
         if offset == 0 and not _FIRST.startswith(os.pread(self._handle, len(_FIRST), 0)):
             raise self._foreign()
