@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import sys
 
 import pytest
 
@@ -115,6 +116,12 @@ def test_half_a_character_of_a_pdf_is_no_text(monkeypatch):
     pypdf = pytest.importorskip("pypdf")
     monkeypatch.setattr(pypdf.PageObject, "extract_text", lambda _: "the \ud835 leaks")
     assert texts("x.pdf", printed("")) == ["the ? leaks"]
+
+
+def test_without_its_library_a_pdf_is_left_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+    with pytest.raises(Unreadable, match=r"needs pypdf: pip install 'clew\[pdf\]'"):
+        read("x.pdf", b"%PDF-1.7")
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7 broken", b"no pdf at all"])

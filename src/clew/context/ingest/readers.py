@@ -68,7 +68,7 @@ def kind_of(name: str) -> str:
 
 
 def read(name: str, data: bytes) -> Reading:
-    """What is in a file. Raises Unreadable, and UsageError where a library is missing."""
+    """What is in a file. Raises Unreadable, also where a library is missing."""
     kind = kind_of(name)
     if kind == "pdf":
         return _pdf(name, data)
@@ -187,7 +187,7 @@ def _pdf(name: str, data: bytes) -> Reading:
     try:
         pypdf = import_module("pypdf")
     except ModuleNotFoundError:
-        raise UsageError("reading PDF needs pypdf", hint="install it with: pip install 'clew[pdf]'") from None
+        raise Unreadable("reading PDF needs pypdf: pip install 'clew[pdf]'") from None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is odd about a file is told once, or not worth telling
     try:
         pages = pypdf.PdfReader(io.BytesIO(data)).pages
