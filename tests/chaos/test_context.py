@@ -24,6 +24,7 @@ from trials import SEED, TALLY, Trials
 from clew.context import derived, tended
 from clew.context.collection import Collection
 from clew.context.ingest import files
+from clew.context.ingest import report as reporting
 from clew.context.log.jsonl import JsonlLog
 from clew.context.log.sqlite import SqliteLog
 from clew.context.merge.document import merge_document
@@ -406,12 +407,8 @@ def differing(found: State, allowed: list[State]) -> str:
 
 def main() -> None:
     _, backend, kind, folder, seed = sys.argv[1:]
-    derived._FOLD, derived._CROWD, tended.SAVE_EVERY, files._BATCH = (
-        60,
-        20,
-        150,
-        BATCH,
-    )  # so that these happen all the time
+    # So that these happen all the time.
+    derived._FOLD, derived._CROWD, tended.SAVE_EVERY, reporting.BATCH = 60, 20, 150, BATCH
     print(json.dumps(killing(backend, kind, Path(folder), seed)))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from clew.core.errors import Failure
+from clew.core.text import one_line
 from clew.gate.ports.context import Relation
 
 MOST_READ = 24_000
@@ -98,7 +99,7 @@ def _called(text: str, entities: Sequence[_Entity]) -> Iterator[list[str]]:
     """What the text calls each entity, its name first; nothing of those that it does not name."""
     within = f" {_plain(text)} "
     for entity in entities:
-        names = [_line(one) for one in (entity.name, *entity.aliases[:_MOST_ALIASES])]
+        names = [one_line(one) for one in (entity.name, *entity.aliases[:_MOST_ALIASES])]
         there = [one for one in names if one and len(one) <= _LONGEST and f" {_plain(one)} " in within]
         if there:
             yield there
@@ -106,7 +107,7 @@ def _called(text: str, entities: Sequence[_Entity]) -> Iterator[list[str]]:
 
 def _between(known: dict[str, str], stated: Sequence[_Stated]) -> Iterator[Relation]:
     for one in stated:
-        source, target, words = known.get(_plain(one.source)), known.get(_plain(one.target)), _line(one.relation)
+        source, target, words = known.get(_plain(one.source)), known.get(_plain(one.target)), one_line(one.relation)
         if not source or not target or source == target or not words or len(words) > _LONGEST:
             continue
         begin, end = day(one.valid_from), day(one.valid_to)
@@ -132,10 +133,6 @@ def _names(document: str, called: Sequence[list[str]], known: dict[str, str]) ->
 def _plain(name: str) -> str:
     """As names are compared: words in small letters, without signs; of signs alone, the signs."""
     return " ".join(re.findall(r"\w+", name.casefold())) or name.strip()
-
-
-def _line(text: str) -> str:
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def day(said: str | None) -> int | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from clew.agents.output import too_deep
 from clew.core.errors import Failure
+from clew.core.text import one_line
 
 ROOM = 1_000
 """Characters that what is settled may have beyond those of the three texts together."""
@@ -121,5 +122,5 @@ def _wrong(conflict: Mapping[str, Any], text: str) -> str:
 
 def _line(text: str) -> str:
     """For people: of what a model says, one line."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    line = one_line(text)
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"

@@ -83,9 +83,8 @@ def here(session: Session, where: dict[str, Any], use: Use = "look") -> Generato
     def entered(project: Path | None) -> Scoped:
         return stack.enter_context(opened(settings, scope or "project", project, use=use, implied=implied))
 
-    with (
-        ExitStack() as stack
-    ):  # a project that cannot be read may keep it elsewhere, or otherwise: nothing is written then
+    with ExitStack() as stack:
+        # A project that cannot be read may keep it elsewhere, or otherwise: nothing is written then.
         yield entered(project) if use != "look" or scope in ("", "project") else despite(session, where, entered)
 
 

@@ -247,7 +247,6 @@ def _large(leaf: AnyOf | Range, values: Sequence[int]) -> list[bool]:
     """``values``: integers that no float is."""
     if isinstance(leaf, Range):
         return [_within(leaf, value) for value in values]
-    wanted = {
-        hex(value) for value in leaf.values if isinstance(value, int)
-    }  # as texts: integers can be made to collide
+    # As texts: integers can be made to collide.
+    wanted = {hex(value) for value in leaf.values if isinstance(value, int)}
     return [hex(value) in wanted for value in values]

@@ -14,6 +14,7 @@ from clew.context import tokens
 from clew.context.condense import LONGEST, central, sentences
 from clew.context.window import CUT, LEAST_CUT
 from clew.core.errors import Failure
+from clew.core.text import one_line
 
 KEEP = 10
 AFTER = 20
@@ -210,7 +211,7 @@ def worded(points: Sequence[str]) -> str:
 
     Raises Failure(bad_answer) where nothing is said, or too much.
     """
-    lines = [_SPEAKER.sub(r"\1 said:", _BEGINS.sub("", _line(point))) for point in points]
+    lines = [_SPEAKER.sub(r"\1 said:", _BEGINS.sub("", one_line(point))) for point in points]
     text = "\n".join(dict.fromkeys(line for line in lines if _SAYS.search(line)))
     size, most = tokens.count(text), 2 * SUMMARY_TOKENS
     if not text or size > most:
@@ -345,7 +346,3 @@ def _told(role: str, sentence: str) -> str:
     """A line of a summary, one whatever the sentence is."""
     line = " ".join(sentence[:LONGEST].split())
     return f"{_role(role)}: {line}" if role else line
-
-
-def _line(text: str) -> str:
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

@@ -260,10 +260,8 @@ class Derived:
         """For who asks: vectors that there are, and that are not compared."""
         name, told = self.embedder_name(), dict[str, str]()
         if self.unlike:
-            why = f"they are not by {name}" + (
-                f", or have not its {self.dims} dimensions" if self.space and self.dims else ""
-            )
-            told["not_compared"] = f"vectors that came with documents ({self.unlike}): {why}"
+            length = f", or have not its {self.dims} dimensions" if self.space and self.dims else ""
+            told["not_compared"] = f"vectors that came with documents ({self.unlike}): they are not by {name}{length}"
         if query.vector and self.embedder is not None:
             told["query_vector"] = f"not used: {name} makes the vectors here, of texts"
         return told

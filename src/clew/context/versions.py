@@ -23,10 +23,15 @@ class Difference(msgspec.Struct, frozen=True):
     changed: tuple[str, ...] = ()
 
 
+def of_number(history: Sequence[Version], number: int) -> Version | None:
+    """Of a document's versions the one with this number, which may be a removal; None: it is not among them."""
+    return next((one for one in history if one.version == number), None)
+
+
 def numbered(log: Log, id: str, number: int) -> Version:  # noqa: A002 - the word of the contract
     """Version ``number`` of a document, as it was. Raises NotFound, which says whether it is forgotten or never was."""
     versions = log.history(id)
-    found = next((one for one in versions if one.version == number), None)
+    found = of_number(versions, number)
     if found is not None and not found.deleted:
         return found
     if not versions:

@@ -4,10 +4,11 @@ Keys of effects are structural: each *part* of a body counts its own effects. Tw
 then counting would depend on speed: ``ctx.gather`` and ``ctx.part`` give concurrent work its own counter.
 """
 
+import contextlib
 import contextvars
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -146,12 +147,8 @@ class Ctx:
         Raises Failure as an agent node fails: ``limit_steps``, ``invalid_output``, ``loop_detected`` …
         """
         key = self._counted("agent", name)
-        part = self._part_now()
-        part.busy = f"agent {name!r}"
-        try:
+        with self._busy(f"agent {name!r}"):
             return await self._body.agent(name, input, f"{key}.")
-        finally:
-            part.busy = ""
 
     async def converse(self, job: loop.Job, look: Look) -> tuple[Any, list[dict[str, Any]]]:
         """Have an agent that no manifest declares do a job: its output, and the conversation, for a job that goes on with it.
@@ -160,12 +157,8 @@ class Ctx:
         as ``agent`` does.
         """
         key = self._counted("agent", job.name)
-        part = self._part_now()
-        part.busy = f"agent {job.name!r}"
-        try:
+        with self._busy(f"agent {job.name!r}"):
             return await self._body.converse(job, look, f"{key}.")
-        finally:
-            part.busy = ""
 
     async def effect(
         self, name: str, fn: Callable[..., Any], *args: Any, once: bool = False, repeat_safe: bool = False
@@ -281,12 +274,8 @@ class Ctx:
             request["metadata"] = metadata
         request = memory.asked("merge", request)
         key = self._counted("merge", id)
-        part = self._part_now()
-        part.busy = f"merge {id!r}"
-        try:
+        with self._busy(f"merge {id!r}"):
             return await self._body.merge(request, agent, f"{key}.")
-        finally:
-            part.busy = ""
 
     async def forget(self, *ids: str, scope: str = "project") -> None:
         """Remove documents; their history stays. Raises Failure: ``invalid_request``."""
@@ -366,10 +355,16 @@ class Ctx:
 
     async def _perform(self, kind: str, name: str, request: Any, local: Local | None = None, **fields: Any) -> Outcome:
         effect = self._next(kind, name, request, **fields)
-        part = self._part_now()
-        part.busy = f"{kind} {name!r}"
-        try:
+        with self._busy(f"{kind} {name!r}"):
             return await self._body.perform(effect, local)
+
+    @contextlib.contextmanager
+    def _busy(self, what: str) -> Generator[None]:
+        """Nothing else may begin in this part meanwhile."""
+        part = self._part_now()
+        part.busy = what
+        try:
+            yield
         finally:
             part.busy = ""
 

@@ -25,7 +25,7 @@ from clew.context.log.rules import check_id
 from clew.context.merge.document import preview
 from clew.context.scopes import Kind
 from clew.context.store import ContextStore, Keeping, keeping_of
-from clew.context.versions import Difference, difference, numbered, restore
+from clew.context.versions import Difference, difference, numbered, of_number, restore
 from clew.core.errors import Failure, NotFound, UsageError
 from clew.gate.ports.clock import Clock
 from clew.gate.ports.context import Found, Put, Query, Relation, Remove, SearchConfig
@@ -149,14 +149,13 @@ class Scoped:
     def made_of(self, base: int, id: str, text: str, metadata: dict[str, Any]) -> Put:  # noqa: A002 - the word of the contract
         """What somebody made of version ``base``: with its metadata, but for these. Raises UsageError for what can be no id."""
         check_id(id)
-        before = next((one for one in self.collection.log.history(id) if one.version == base), None)
+        before = of_number(self.collection.log.history(id), base)
         known = before.metadata if before is not None else {}
         return Put(id=id, text=text, metadata=known | metadata, origin=ORIGIN)
 
     def merge(self, base: int, theirs: Put) -> MergeAnswer:
         """Three-way: ``theirs`` was made from version ``base``, which others may have changed meanwhile."""
-        history = self.collection.log.history(theirs.id)
-        before = next((one for one in history if one.version == base), None)
+        before = of_number(self.collection.log.history(theirs.id), base)
         relations = theirs.relations or restated(before, theirs.id, theirs.text)
         outcome = self.collection.merge(base, msgspec.structs.replace(theirs, relations=relations))
         conflicts: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in outcome.conflicts]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from clew.context.ingest import files, readers
+from clew.context.ingest import report as reporting
 from clew.context.ingest.files import Options, bring_in, found, left_behind
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Put, Query, Remove
@@ -128,7 +129,7 @@ def test_a_folder_keeps_its_name_when_the_other_one_of_that_name_is_gone(collect
 
 
 def test_a_prune_that_was_interrupted_goes_on(collection, folder, monkeypatch):
-    monkeypatch.setattr(files, "_BATCH", 2)
+    monkeypatch.setattr(reporting, "BATCH", 2)
     imported(collection, folder)
     (folder / "a.md").unlink()
     shutil.rmtree(folder / "src")

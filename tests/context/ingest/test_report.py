@@ -1,6 +1,7 @@
 """The report of an import: bounded, and text whatever files are called."""
 
-from clew.context.ingest.report import LINES, NO_TEXT, Report, written
+from clew.context.ingest import report as reporting
+from clew.context.ingest.report import LINES, NO_TEXT, Report, Writing
 from clew.gate.ports.context import Put, Remove
 
 
@@ -27,6 +28,15 @@ def test_names_that_are_no_text_are_told_as_text():
 
 def test_what_was_written_is_counted(collection):
     report = Report()
-    written(collection, [], report)
-    written(collection, [Put(id="a", text="x"), Put(id="a", text="x"), Remove(id="a"), Remove(id="b")], report)
+    writing = Writing(collection, report)
+    writing.flush()
+    assert not writing.take([Put(id="a", text="x"), Put(id="a", text="x"), Remove(id="a"), Remove(id="b")])
+    writing.flush()
     assert (report.documents, report.removed) == (1, 1)
+
+
+def test_what_waits_is_written_when_it_is_much(collection, monkeypatch):
+    monkeypatch.setattr(reporting, "BATCH", 2)
+    writing = Writing(collection, Report())
+    assert [writing.take([Put(id=name)]) for name in "abc"] == [False, True, False]
+    assert [*collection.log.ids()] == ["a", "b"]

@@ -16,9 +16,9 @@ from clew.gate.ports.context import Relation
 MOST = 300
 """Relations of one document."""
 _LONGEST = 200_000
+"""Characters of a text that are looked at."""
 _MOST_PARSED = 2_000_000
 """Characters of Python: a syntax tree takes up to a thousand times the room of its text."""
-"""Characters of a text that are looked at."""
 _NAME_LIMIT = 120
 
 _LINK = re.compile(r"\[[^\]\n]{1,200}\]\(\s*<?([^)\s>]{1,500})>?(?:\s+\"[^\"\n]*\")?\s*\)|\[\[([^\]\n|#]{1,200})")

@@ -12,12 +12,10 @@ from clew.context.graph.extract import extract_pieces
 from clew.context.ingest.folders import Gone, gone, mark, seen
 from clew.context.ingest.lines import bring_in_lines
 from clew.context.ingest.readers import LARGEST, Reading, Unreadable, kind_of, read
-from clew.context.ingest.report import LINES, NO_TEXT, Options, Report, Told, written
+from clew.context.ingest.report import LINES, NO_TEXT, Options, Report, Told, Writing
 from clew.core.errors import UsageError
 from clew.gate.ports.context import Change, Put, Relation, Remove
 
-_BATCH = 256
-"""Documents after which what was read is written."""
 _SAME = ("path", "folder", "kind", "digest", "tags")
 """What a document says of its file."""
 _EDITION = b"2"
@@ -75,7 +73,8 @@ def bring_in(collection: Collection, listed: Found, options: Options, told: Told
     Documents are named ``folder/path#piece``, or ``file#piece``; of another folder of the same name, ``folder~mark/path#piece``.
     Raises UsageError that names a line of JSON that is no document.
     """
-    report, waiting = Report(), list[Change]()
+    report = Report()
+    writing = Writing(collection, report)
     for kind, path in listed.passed:
         report.pass_over(kind, path)
     for path in listed.lines:
@@ -87,19 +86,18 @@ def bring_in(collection: Collection, listed: Found, options: Options, told: Told
             names[root] = _free(collection, given, {name for (_, below, _), name in names.items() if below == root[1]})
         name = f"{names[root]}/{given.below}" if given.below else names[root]
         try:
-            waiting += _changes(collection, name, given, options, report)
+            changes = _changes(collection, name, given, options, report)
         except (Unreadable, OSError) as error:
             report.skip(name, error.strerror or str(error) if isinstance(error, OSError) else str(error))
-        if len(waiting) >= _BATCH:
-            written(collection, waiting, report)
-            waiting = []
+        else:
+            writing.take(changes)
         told(report, name)
-    written(collection, waiting, report)
+    writing.flush()
     if options.prune:
         for folder in dict.fromkeys(given.folder for given in listed.files if given.below):
-            removals = [Remove(id=one, origin=options.origin) for one in gone(collection, folder).sure]
-            for start in range(0, len(removals), _BATCH):
-                written(collection, removals[start : start + _BATCH], report)
+            for one in gone(collection, folder).sure:
+                writing.take([Remove(id=one, origin=options.origin)])
+        writing.flush()
     return report
 
 

@@ -50,9 +50,8 @@ def seen(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def gone(collection: Collection, folder: Path) -> Gone:
     """Of the documents that came with this folder (not of files that were given by themselves). No text is read for it."""
-    names = collection.newest(
-        sys.maxsize, {"term": {"folder": mark(folder)}}
-    )  # first: what comes meanwhile is not gone
+    # First: what comes meanwhile is not gone.
+    names = collection.newest(sys.maxsize, {"term": {"folder": mark(folder)}})
     there = {path.relative_to(folder).as_posix() for path in walked(folder)}  # with the folders that could not be read
     found, bare = Gone([], []), cache(_bare)
     for name in names:

@@ -9,14 +9,12 @@ import msgspec
 
 from clew.context.collection import Collection
 from clew.context.graph.extract import extract
-from clew.context.ingest.report import NO_TEXT, Options, Report, Told, written
+from clew.context.ingest.report import NO_TEXT, Options, Report, Told, Writing
 from clew.context.log.port import Bounds
 from clew.context.log.rules import ready
 from clew.core.errors import UsageError
-from clew.gate.ports.context import Change, Put, Relation
+from clew.gate.ports.context import Put, Relation
 
-_BATCH = 256
-"""Documents after which what was read is written."""
 _MOST_LINE = 16 * 1024 * 1024
 
 
@@ -31,7 +29,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def bring_in_lines(collection: Collection, path: Path, options: Options, told: Told, report: Report) -> None:
     """Lines of ``{id, text, metadata?, vector?, embedder?, relations?}``. Raises UsageError that names the line."""
-    waiting, count = list[Change](), 0
+    writing, count = Writing(collection, report), 0
     try:
         opened = path.open("rb")
     except OSError as error:
@@ -42,12 +40,10 @@ def bring_in_lines(collection: Collection, path: Path, options: Options, told: T
             if given.strip():
                 report.files += not count
                 count += 1
-                waiting.append(_document(given, f"{path.name}:{number}", options, collection.log.bounds))
-            if len(waiting) >= _BATCH:
-                written(collection, waiting, report)
-                waiting = []
-                told(report, f"{path.name}:{number}")
-    written(collection, waiting, report)
+                where = f"{path.name}:{number}"
+                if writing.take([_document(given, where, options, collection.log.bounds)]):
+                    told(report, where)
+    writing.flush()
     if not count:
         report.pass_over(NO_TEXT, path.name)
     told(report, path.name)

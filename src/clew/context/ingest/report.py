@@ -10,6 +10,8 @@ from clew.gate.ports.context import Change, Put, Remove
 NO_TEXT = "no text"
 """Files that are empty, blank, or pictures of text."""
 LINES = ".jsonl"
+BATCH = 256
+"""Changes after which what was read is written."""
 _MOST_KINDS = 30
 _MOST_PATHS = 20
 
@@ -63,11 +65,27 @@ def shown(path: str) -> str:
     return path.encode(errors="backslashreplace").decode()
 
 
-def written(collection: Collection, changes: Sequence[Change], report: Report) -> None:
-    """Write, and count what that changed."""
-    if not changes:
-        return
-    for change, version in zip(changes, collection.write(changes), strict=True):
-        if version is not None:
-            report.removed += isinstance(change, Remove)
-            report.documents += isinstance(change, Put)
+class Writing:
+    """Changes on their way into a collection, in writes of some hundred, and what they changed counted. ``flush`` it at the end."""
+
+    def __init__(self, collection: Collection, report: Report) -> None:
+        self._collection, self._report = collection, report
+        self._waiting: list[Change] = []
+
+    def take(self, changes: Sequence[Change]) -> bool:
+        """Together with all that belongs to them; whether that was written by now."""
+        self._waiting += changes
+        full = len(self._waiting) >= BATCH
+        if full:
+            self.flush()
+        return full
+
+    def flush(self) -> None:
+        """Write what waits."""
+        changes, self._waiting = self._waiting, []
+        if not changes:
+            return
+        for change, version in zip(changes, self._collection.write(changes), strict=True):
+            if version is not None:
+                self._report.removed += isinstance(change, Remove)
+                self._report.documents += isinstance(change, Put)

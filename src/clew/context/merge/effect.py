@@ -17,6 +17,7 @@ from clew.context.log.port import NO_BOUNDS
 from clew.context.merge.conflict import Conflict
 from clew.context.merge.document import preview
 from clew.context.scopes import Kind
+from clew.context.versions import of_number
 from clew.core.errors import NotFound
 from clew.core.identity import digest
 from clew.gate.ports.context import Put, Version
@@ -53,7 +54,7 @@ def perform(collection: Collection, asked: Merging, origin: str) -> dict[str, An
     document.
     """
     history = collection.log.history(asked.id)
-    base = next((one for one in history if one.version == asked.base), None)
+    base = of_number(history, asked.base)
     metadata = asked.metadata if asked.metadata is not None else base.metadata if base is not None else {}
     relations = restated(base, asked.id, asked.text)
     theirs = Put(id=asked.id, text=asked.text, metadata=metadata, relations=relations, origin=origin)
