@@ -7,7 +7,13 @@ import pytest
 
 from clew.context.collection import Collection
 from clew.context.log.sqlite import SqliteLog
-from clew.gate.ports.context import Put
+from clew.gate.ports.context import Put, Query, SearchConfig
+
+TOPICS = (
+    "ship captain harbour wave sailor storm",
+    "plane pilot airport wing cloud runway",
+    "bread flour oven yeast dough crust",
+)
 
 
 class Ticking:
@@ -64,3 +70,36 @@ def put(collection):
         return collection.write(changes)
 
     return write
+
+
+@pytest.fixture
+def topics():
+    return TOPICS
+
+
+@pytest.fixture
+def topical():
+    """So many documents, each of one topic."""
+
+    def make(n):
+        return [
+            Put(
+                id=f"d{i}",
+                text=" ".join(TOPICS[i % 3].split()[j % 6] for j in range(i, i + 4)) + f" note {i}",
+                metadata={"i": i},
+            )
+            for i in range(n)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def ask():
+    """Searches a collection: fields of a query and of a configuration."""
+
+    def search(collection, text="", **kwargs):
+        fields = {name: kwargs.pop(name) for name in ("vector", "filter") if name in kwargs}
+        return collection.search(Query(text=text, **fields), SearchConfig(**kwargs))
+
+    return search

@@ -9,36 +9,14 @@ import pytest
 from clew.context.collection import Collection
 from clew.context.log.port import VersionConflict
 from clew.core.errors import UsageError
-from clew.gate.ports.context import Put, Query, Relation, Remove, SearchConfig
-
-TOPICS = (
-    "ship captain harbour wave sailor storm",
-    "plane pilot airport wing cloud runway",
-    "bread flour oven yeast dough crust",
-)
+from clew.gate.ports.context import Put, Relation, Remove
 
 
 def ids(found):
     return [hit.doc_id for hit in found.hits]
 
 
-def ask(collection, text="", **kwargs):
-    fields = {name: kwargs.pop(name) for name in ("vector", "filter") if name in kwargs}
-    return collection.search(Query(text=text, **fields), SearchConfig(**kwargs))
-
-
-def topical(n):
-    return [
-        Put(
-            id=f"d{i}",
-            text=" ".join(TOPICS[i % 3].split()[j % 6] for j in range(i, i + 4)) + f" note {i}",
-            metadata={"i": i},
-        )
-        for i in range(n)
-    ]
-
-
-def test_a_write_is_found_by_the_next_search(collection, put):
+def test_a_write_is_found_by_the_next_search(collection, put, ask):
     put(a="the cat sat on the mat", b="a dog in the fog")
     assert ids(ask(collection, "cat"))[0] == "a"
     put(a="the cow jumped over the moon")
@@ -48,7 +26,7 @@ def test_a_write_is_found_by_the_next_search(collection, put):
     assert "a" not in ids(ask(collection, "cow moon"))
 
 
-def test_the_fields_of_a_result(collection, put):
+def test_the_fields_of_a_result(collection, put, ask):
     put(a="red apples", b="green apples and pears")
     (first, *_) = ask(collection, "red apples").hits
     assert first.doc_id == "a"
@@ -63,7 +41,7 @@ def test_the_fields_of_a_result(collection, put):
 
 
 @pytest.mark.parametrize("collection", ["m"], indirect=True)
-def test_given_vectors(collection, put, vector):
+def test_given_vectors(collection, put, vector, ask):
     put(
         {"id": "x", "text": "one", "vector": vector(1, 0), "embedder": "m"},
         {"id": "y", "text": "two", "vector": vector(0, 1), "embedder": "m"},
@@ -78,7 +56,7 @@ def test_given_vectors(collection, put, vector):
 
 
 @pytest.mark.parametrize("collection", ["m"], indirect=True)
-def test_vectors_that_come_later(collection, put, vector):
+def test_vectors_that_come_later(collection, put, vector, ask):
     put({"id": "x", "text": "one", "vector": vector(1, 0), "embedder": "m"}, {"id": "z", "text": "three"})
     place = collection.get("z").n
     collection.attach([(place, "m", vector(0, 1))])
@@ -87,7 +65,7 @@ def test_vectors_that_come_later(collection, put, vector):
     assert ids(ask(collection, "three"))[0] == "z"
 
 
-def test_vectors_of_another_embedder_are_never_compared(opened, vector):
+def test_vectors_of_another_embedder_are_never_compared(opened, vector, ask):
     collection = opened(space="new")
     collection.write(
         [
@@ -111,7 +89,7 @@ def test_vectors_of_another_embedder_say_nothing_of_the_length(opened, vector):
 
 
 @pytest.mark.parametrize("collection", ["given"], indirect=True)
-def test_a_vector_that_is_no_point_is_kept_and_not_compared(collection, opened, put, vector):
+def test_a_vector_that_is_no_point_is_kept_and_not_compared(collection, opened, put, vector, ask):
     put({"id": "a", "text": "apple", "vector": vector(1, 0)})
     put({"id": "b", "text": "apple", "vector": vector(float("nan"), 1)})
     put({"id": "c", "text": "apple", "vector": vector(float("inf"), 1)})
@@ -121,7 +99,7 @@ def test_a_vector_that_is_no_point_is_kept_and_not_compared(collection, opened, 
         assert one.missing() == ["b", "c"]
 
 
-def test_a_vector_of_a_wrong_length_switches_nothing_off(opened, tmp_path, vector):
+def test_a_vector_of_a_wrong_length_switches_nothing_off(opened, tmp_path, vector, ask):
     collection = opened(space="m")
     first = [Put(id="bad", text="short", vector=vector(1), embedder="m")]
     nan = [Put(id="nan", text="none", vector=vector(float("nan"), 1), embedder="m")]
@@ -137,7 +115,7 @@ def test_a_vector_of_a_wrong_length_switches_nothing_off(opened, tmp_path, vecto
         assert found.explain["not_compared"].endswith("(2): they are not by m, or have not its 3 dimensions")
 
 
-def test_vectors_of_the_length_that_most_have_are_compared(opened, vector):
+def test_vectors_of_the_length_that_most_have_are_compared(opened, vector, ask):
     def lengths(collection):
         return collection.dims, collection.missing(), opened(space="m").dims, opened(space="m").missing()
 
@@ -181,7 +159,7 @@ def test_whoever_reads_the_log_at_once_knows_the_same_vectors(opened, vector):
     assert again.stats()["rows"] == 3, "a vector that is there when its document is read is indexed once"
 
 
-def test_one_vector_does_not_switch_the_learned_ones_off(opened, tmp_path, vector):
+def test_one_vector_does_not_switch_the_learned_ones_off(opened, tmp_path, vector, ask, topical, topics):
     collection = opened(space="")
     collection.write(topical(90))
     collection.write([Put(id="v", text="the captain of a ship", vector=vector(1, 0), embedder="m")])
@@ -198,20 +176,20 @@ def test_one_vector_does_not_switch_the_learned_ones_off(opened, tmp_path, vecto
     assert "query_vector" not in found.explain
     assert with_vector.explain["query_vector"].startswith("not used: lsa:")
     assert ask(collection, vector=vector(1, 0)).hits == ()
-    before = [ask(collection, text, deterministic=True).hits for text in TOPICS]
+    before = [ask(collection, text, deterministic=True).hits for text in topics]
     collection.save()
     again = opened(space="")
     assert again.stats()["unlike"] == 2
     assert again.stats()["rows"] == rows == 91, "vectors that are not compared give no rows"
     shutil.rmtree(tmp_path / "c" / "index")
     for one in (again, opened(space="")):
-        assert [ask(one, text, deterministic=True).hits for text in TOPICS] == before
+        assert [ask(one, text, deterministic=True).hits for text in topics] == before
         assert one.stats()["unlike"] == 2
     again.write([Remove(id="v"), Put(id="d5", text="other words")])
     assert (again.stats()["unlike"], "not_compared" in ask(again, "ship").explain) == (0, False)
 
 
-def test_a_vector_for_what_is_removed_meanwhile(opened, vector, monkeypatch):
+def test_a_vector_for_what_is_removed_meanwhile(opened, vector, monkeypatch, ask):
     collection, other = opened(space="m"), opened(space="m")
     collection.write([Put(id="a", text="apple"), Put(id="b", text="apple")])
     given = collection.log.vectors_since
@@ -227,7 +205,7 @@ def test_a_vector_for_what_is_removed_meanwhile(opened, vector, monkeypatch):
 
 
 @pytest.mark.parametrize("collection", ["given"], indirect=True)
-def test_words_alone_where_the_list_that_counts_has_nothing(collection, put, vector):
+def test_words_alone_where_the_list_that_counts_has_nothing(collection, put, vector, ask):
     put({"id": "v", "vector": vector(1, 0)})
     put(z="apple apple", y="apple and some more words", a="an apple among many many more words than the others have")
     found = ask(collection, "apple", strategy="DENSE_FIRST", sparse_weight=0.0)
@@ -235,7 +213,7 @@ def test_words_alone_where_the_list_that_counts_has_nothing(collection, put, vec
     assert found.hits[0].fused_score > found.hits[1].fused_score > 0
 
 
-def test_a_change_of_embedder_is_noticed_at_opening(opened, vector):
+def test_a_change_of_embedder_is_noticed_at_opening(opened, vector, ask):
     first = opened(space="m")
     first.write([Put(id="a", text="a", vector=vector(1, 0), embedder="m")])
     first.save()
@@ -247,7 +225,7 @@ def test_a_change_of_embedder_is_noticed_at_opening(opened, vector):
 
 @pytest.mark.parametrize("strategy", ["AUTO", "PARALLEL", "DENSE_FIRST", "SPARSE_FIRST"])
 @pytest.mark.parametrize("fusion", ["RECIPROCAL_RANK", "WEIGHTED_SUM", "MAX_SCORE"])
-def test_strategies_and_fusions(collection, strategy, fusion):
+def test_strategies_and_fusions(collection, strategy, fusion, ask, topical):
     collection.write(topical(300))
     collection.tend()
     found = ask(collection, "captain of the ship in the harbour", strategy=strategy, fusion=fusion, k=5)
@@ -257,7 +235,7 @@ def test_strategies_and_fusions(collection, strategy, fusion):
     assert [hit.fused_score for hit in found.hits] == sorted((hit.fused_score for hit in found.hits), reverse=True)
 
 
-def test_filters_hold_before_the_best_are_taken(collection):
+def test_filters_hold_before_the_best_are_taken(collection, ask, topical):
     collection.write(topical(300))
     found = ask(collection, "captain ship harbour", k=7, filter={"range": {"i": {"gte": 280}}})
     assert ids(found)
@@ -267,12 +245,12 @@ def test_filters_hold_before_the_best_are_taken(collection):
         ask(collection, "ship", filter={"op": "nope", "args": []})
 
 
-def test_equal_scores_are_ordered_by_id(collection):
+def test_equal_scores_are_ordered_by_id(collection, ask):
     collection.write([Put(id=name, text="the same words here") for name in ("m", "c", "z", "a")])
     assert ids(ask(collection, "same words", k=3)) == ["a", "c", "m"]
 
 
-def test_the_graph_joins_where_it_is_asked_to(collection):
+def test_the_graph_joins_where_it_is_asked_to(collection, ask):
     collection.write(
         [
             Put(
@@ -303,19 +281,19 @@ def test_the_graph_joins_where_it_is_asked_to(collection):
         {"graph_weight": float("nan")},
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(collection, wrong):
+def test_a_configuration_that_makes_no_sense_is_refused(collection, wrong, ask):
     with pytest.raises(UsageError, match=next(iter(wrong))):
         ask(collection, "x", **wrong)
 
 
-def test_an_empty_query_is_refused(collection):
+def test_an_empty_query_is_refused(collection, ask):
     with pytest.raises(UsageError, match="empty"):
         ask(collection, "  ")
     with pytest.raises(UsageError, match="3 bytes"):
         ask(collection, vector=b"abc")
 
 
-def test_nothing_is_found_in_an_empty_collection(collection, vector):
+def test_nothing_is_found_in_an_empty_collection(collection, vector, ask):
     assert ask(collection, "anything").hits == ()
     assert ask(collection, vector=vector(1, 2)).hits == ()
     assert collection.newest(3) == []
@@ -339,7 +317,7 @@ def test_of_equal_age_the_last_written_is_the_newest(opened, vector):
     assert collection.newest(3) == opened(space="m").newest(3) == ["c", "b", "a"]
 
 
-def test_two_that_are_open_see_each_others_writes(opened):
+def test_two_that_are_open_see_each_others_writes(opened, ask):
     one, other = opened(), opened()
     one.write([Put(id="a", text="written by one")])
     assert ids(ask(other, "written")) == ["a"]
@@ -349,7 +327,7 @@ def test_two_that_are_open_see_each_others_writes(opened):
         one.write([Put(id="a", text="lost race", expected=1)])
 
 
-def test_deterministic_searches_do_not_depend_on_what_runs_in_the_background(opened):
+def test_deterministic_searches_do_not_depend_on_what_runs_in_the_background(opened, ask, topical):
     one, other = opened("a"), opened("b")
     one.write(topical(200))
     for change in topical(200):
@@ -358,7 +336,7 @@ def test_deterministic_searches_do_not_depend_on_what_runs_in_the_background(ope
         assert ids(ask(one, text, deterministic=True)) == ids(ask(other, text, deterministic=True))
 
 
-def test_a_local_embedder_makes_the_vectors_that_are_written(opened):
+def test_a_local_embedder_makes_the_vectors_that_are_written(opened, ask):
     class Letters:
         name, dims = "letters", 26
 
@@ -373,7 +351,7 @@ def test_a_local_embedder_makes_the_vectors_that_are_written(opened):
     assert collection.get("e").vector == b""
 
 
-def test_readers_and_a_writer_at_once(collection):
+def test_readers_and_a_writer_at_once(collection, ask, topical):
     collection.write(topical(100))
     wrong, stop = [], threading.Event()
 
@@ -395,7 +373,7 @@ def test_readers_and_a_writer_at_once(collection):
     assert collection.stats()["documents"] == 300
 
 
-def test_a_log_that_is_read_again_gives_the_same(opened, tmp_path):
+def test_a_log_that_is_read_again_gives_the_same(opened, tmp_path, ask, topical):
     collection = opened()
     collection.write(topical(50))
     collection.write([Remove(id=f"d{i}") for i in range(0, 50, 7)])
@@ -409,7 +387,7 @@ def test_a_log_that_is_read_again_gives_the_same(opened, tmp_path):
 # -- several embedders -------------------------------------------------------------------------------------------------
 
 
-def test_projects_with_different_embedders_use_one_scope(opened, tmp_path, vector):
+def test_projects_with_different_embedders_use_one_scope(opened, tmp_path, vector, ask):
     one, other = opened(space="m"), opened(space="n")
     one.write([Put(id=name, text=name) for name in "abc"])
     one.attach([(one.get(name).n, "m", vector(i, 1)) for i, name in enumerate("abc")])
@@ -453,7 +431,7 @@ def test_only_the_changed_texts_are_embedded(opened):
 
 
 @pytest.mark.parametrize("collection", ["m"], indirect=True)
-def test_metadata_alone_leaves_the_vector(collection, put, vector):
+def test_metadata_alone_leaves_the_vector(collection, put, vector, ask):
     put({"id": "x", "text": "one", "vector": vector(1, 0), "embedder": "m"})
     put({"id": "x", "text": "one", "metadata": {"k": 1}})
     assert collection.missing() == []
@@ -462,7 +440,7 @@ def test_metadata_alone_leaves_the_vector(collection, put, vector):
     assert collection.missing() == ["x"]
 
 
-def test_vectors_that_are_zero_or_unlike_in_length(opened, vector):
+def test_vectors_that_are_zero_or_unlike_in_length(opened, vector, ask):
     class Nothing:
         name, dims = "nothing", 2
 

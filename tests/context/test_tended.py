@@ -15,33 +15,11 @@ from clew.context.log.port import Bounds
 from clew.context.log.sqlite import SqliteLog
 from clew.context.rows import Rows
 from clew.core.errors import JournalError
-from clew.gate.ports.context import Put, Query, Remove, SearchConfig, Version
-
-TOPICS = (
-    "ship captain harbour wave sailor storm",
-    "plane pilot airport wing cloud runway",
-    "bread flour oven yeast dough crust",
-)
+from clew.gate.ports.context import Put, Remove, Version
 
 
 def ids(found):
     return [hit.doc_id for hit in found.hits]
-
-
-def ask(collection, text="", **kwargs):
-    fields = {name: kwargs.pop(name) for name in ("vector", "filter") if name in kwargs}
-    return collection.search(Query(text=text, **fields), SearchConfig(**kwargs))
-
-
-def topical(n):
-    return [
-        Put(
-            id=f"d{i}",
-            text=" ".join(TOPICS[i % 3].split()[j % 6] for j in range(i, i + 4)) + f" note {i}",
-            metadata={"i": i},
-        )
-        for i in range(n)
-    ]
 
 
 def test_what_is_saved_is_used_by_whoever_compares_the_same(opened, vector):
@@ -58,7 +36,7 @@ def test_what_is_saved_is_used_by_whoever_compares_the_same(opened, vector):
     assert [of("", "hashing"), of("", "hashing"), of("m", "m"), of("m", "m"), of("", "hashing")] == [1, 1, 0, 1, 1]
 
 
-def test_vectors_that_changed_on_disk_are_made_anew(opened, tmp_path, vector, caplog):
+def test_vectors_that_changed_on_disk_are_made_anew(opened, tmp_path, vector, caplog, ask):
     with opened(space="given") as collection:
         collection.write([Put(id=f"d{i}", text="apple", vector=vector(1, i)) for i in range(20)])
         collection.save()
@@ -71,7 +49,7 @@ def test_vectors_that_changed_on_disk_are_made_anew(opened, tmp_path, vector, ca
     assert "made anew" in caplog.text
 
 
-def test_saved_and_opened_again(opened, ticking):
+def test_saved_and_opened_again(opened, ticking, ask, topical):
     collection = opened()
     collection.write(topical(700))
     collection.tend()
@@ -86,7 +64,7 @@ def test_saved_and_opened_again(opened, ticking):
 
 
 @pytest.mark.parametrize("harm", ["gone", "header", "rows", "other log", "format", "embedder", "name"])
-def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm):
+def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm, ask, topical):
     with opened() as collection:
         collection.write(topical(100))
         collection.tend()
@@ -119,7 +97,7 @@ def test_whatever_is_odd_about_the_index_it_is_made_anew(opened, tmp_path, harm)
     assert "x1" not in ids(ask(again, "zebra"))
 
 
-def test_an_index_of_another_log_is_noticed_though_it_was_written_alike(opened, tmp_path):
+def test_an_index_of_another_log_is_noticed_though_it_was_written_alike(opened, tmp_path, ask):
     for name in ("old", "new"):
         with opened(name) as collection:
             collection.log.write([Put(id="a", text=name)], 5)
@@ -130,7 +108,7 @@ def test_an_index_of_another_log_is_noticed_though_it_was_written_alike(opened, 
     assert hit.sparse_rank == 1
 
 
-def test_a_full_disk_costs_the_index_not_the_write(collection, put, monkeypatch, caplog):
+def test_a_full_disk_costs_the_index_not_the_write(collection, put, monkeypatch, caplog, ask):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -141,7 +119,7 @@ def test_a_full_disk_costs_the_index_not_the_write(collection, put, monkeypatch,
     assert ids(ask(collection, "still")) == ["a"]
 
 
-def test_the_offline_embedder_learns_when_there_is_enough(collection):
+def test_the_offline_embedder_learns_when_there_is_enough(collection, ask, topical):
     collection.write(topical(70))
     collection.tend()
     assert collection.stats()["embedder"].startswith("lsa:")
@@ -149,7 +127,7 @@ def test_the_offline_embedder_learns_when_there_is_enough(collection):
     assert all(int(one[1:]) % 3 == 0 for one in ids(found))
 
 
-def test_documents_that_were_all_rewritten_are_learned_from(collection):
+def test_documents_that_were_all_rewritten_are_learned_from(collection, topical):
     collection.write(topical(200))
     collection.tend()
     collection.write([Put(id=put.id, text=f"again, {put.text}") for put in topical(200)])
@@ -157,7 +135,7 @@ def test_documents_that_were_all_rewritten_are_learned_from(collection):
     assert collection.stats()["embedder"].startswith("lsa:")
 
 
-def test_what_is_written_while_it_learns_is_there_afterwards(monkeypatch):
+def test_what_is_written_while_it_learns_is_there_afterwards(monkeypatch, topical):
     versions = [Version(n=i, id=put.id, version=1, text=put.text) for i, put in enumerate(topical(101), 1)]
     texts = {version.id: version.text for version in versions}
     derived, live, late = Derived(), Rows.live.fget, iter(versions[-1:])
@@ -174,7 +152,7 @@ def test_what_is_written_while_it_learns_is_there_afterwards(monkeypatch):
     assert len(derived.vectors.rows()) == 101
 
 
-def test_searches_and_writes_go_on_while_files_are_synced(opened, monkeypatch):
+def test_searches_and_writes_go_on_while_files_are_synced(opened, monkeypatch, ask):
     collection = opened()
     collection.write([Put(id="a", text="red")])
     synced, blocked = shelf._sync, []
@@ -198,7 +176,7 @@ def test_searches_and_writes_go_on_while_files_are_synced(opened, monkeypatch):
     assert ids(ask(opened(), "blue"))[0] == "b"
 
 
-def test_a_log_that_lost_what_its_index_knows_is_not_taken_for_empty(opened, tmp_path):
+def test_a_log_that_lost_what_its_index_knows_is_not_taken_for_empty(opened, tmp_path, topical):
     with opened() as collection:
         collection.write(topical(20))
         collection.save()
@@ -224,29 +202,37 @@ def untended(monkeypatch):
     monkeypatch.setattr(Collection, "_tend_soon", lambda self: None)
 
 
-def churned(collection, times=4):
-    """Documents of two embedders' worth of text, replaced, changed in their metadata and removed."""
-    rng = np.random.default_rng(5)
-    for turn in range(times):
-        collection.write(
-            [
-                Put(id=one.id, text=f"{one.text} {turn if int(one.id[1:]) % 3 else 0}", metadata={"turn": turn},
-                    vector=rng.standard_normal(16).astype("<f4").tobytes() if collection._space else b"",
-                    embedder=collection._space or "")
-                for one in topical(90)
-            ]
-        )  # fmt: skip
-        collection.write([Remove(id=f"d{i}") for i in range(turn, 90, 7)])
+@pytest.fixture
+def churned(topical):
+    def do(collection, times=4):
+        """Documents of two embedders' worth of text, replaced, changed in their metadata and removed."""
+        rng = np.random.default_rng(5)
+        for turn in range(times):
+            collection.write(
+                [
+                    Put(id=one.id, text=f"{one.text} {turn if int(one.id[1:]) % 3 else 0}", metadata={"turn": turn},
+                        vector=rng.standard_normal(16).astype("<f4").tobytes() if collection._space else b"",
+                        embedder=collection._space or "")
+                    for one in topical(90)
+                ]
+            )  # fmt: skip
+            collection.write([Remove(id=f"d{i}") for i in range(turn, 90, 7)])
+
+    return do
 
 
-def scored(collection, **config):
-    vector = np.linspace(-1, 1, 16).astype("<f4").tobytes() if collection._space else b""
-    asked = ("captain ship harbour", "flour in the oven", "note 17", "runway 2")
-    return [ask(collection, text, vector=vector, k=40, **config).hits for text in asked]
+@pytest.fixture
+def scored(ask):
+    def do(collection, **config):
+        vector = np.linspace(-1, 1, 16).astype("<f4").tobytes() if collection._space else b""
+        asked = ("captain ship harbour", "flour in the oven", "note 17", "runway 2")
+        return [ask(collection, text, vector=vector, k=40, **config).hits for text in asked]
+
+    return do
 
 
 @pytest.mark.parametrize("space", ["", "m"])
-def test_dead_rows_are_cleared_out(opened, crowding, space):
+def test_dead_rows_are_cleared_out(opened, crowding, space, ask, churned):
     collection = opened(space=space)
     churned(collection)
     collection.close()  # what is under way in the background comes to its end
@@ -265,7 +251,7 @@ def test_dead_rows_are_cleared_out(opened, crowding, space):
 
 @pytest.mark.usefixtures("untended")
 @pytest.mark.parametrize("space", ["", "m"])
-def test_rebuilt_grown_or_made_anew_the_results_are_the_same(opened, tmp_path, space, monkeypatch):
+def test_rebuilt_grown_or_made_anew_the_results_are_the_same(opened, tmp_path, space, monkeypatch, churned, scored):
     collection = opened(space=space)
     for _ in range(2):
         churned(collection, times=2)
@@ -285,7 +271,7 @@ def test_rebuilt_grown_or_made_anew_the_results_are_the_same(opened, tmp_path, s
     assert plain == scored(collection)
 
 
-def test_what_another_process_made_anew_is_used(opened, crowding, monkeypatch):
+def test_what_another_process_made_anew_is_used(opened, crowding, monkeypatch, ask, churned, scored):
     one, other = opened(space="m"), opened(space="m")
     monkeypatch.setattr(derived_module, "_CROWD", 10_000)
     churned(one)
@@ -299,7 +285,7 @@ def test_what_another_process_made_anew_is_used(opened, crowding, monkeypatch):
 
 
 @pytest.mark.usefixtures("untended")
-def test_writes_and_searches_go_on_while_it_is_made_anew(opened, monkeypatch):
+def test_writes_and_searches_go_on_while_it_is_made_anew(opened, monkeypatch, ask, churned):
     collection, during = opened(), []
     churned(collection, times=2)
     monkeypatch.setattr(derived_module, "_CROWD", -10_000)
@@ -321,7 +307,7 @@ def test_writes_and_searches_go_on_while_it_is_made_anew(opened, monkeypatch):
 # -- what fails, and for how long --------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_tended_is_left_for_a_while(opened, ticking, monkeypatch, caplog):
+def test_what_cannot_be_tended_is_left_for_a_while(opened, ticking, monkeypatch, caplog, ask, topical):
     collection = opened()
     collection.write(topical(70))
     collection._tender.join()
@@ -345,7 +331,7 @@ def test_what_cannot_be_tended_is_left_for_a_while(opened, ticking, monkeypatch,
     assert collection.stats()["embedder"].startswith("lsa:")
 
 
-def test_closing_begins_nothing_on_the_log_that_it_closes(opened, monkeypatch):
+def test_closing_begins_nothing_on_the_log_that_it_closes(opened, monkeypatch, topical):
     monkeypatch.setattr(tended, "_WORTH", 1)
     collection, other = opened(), opened()
     collection.write([Put(id="a", text="sea")])
@@ -355,7 +341,7 @@ def test_closing_begins_nothing_on_the_log_that_it_closes(opened, monkeypatch):
     assert collection._tender is None
 
 
-def test_an_index_that_cannot_be_saved_is_not_saved_at_every_search(opened, monkeypatch, caplog):
+def test_an_index_that_cannot_be_saved_is_not_saved_at_every_search(opened, monkeypatch, caplog, ask, topical):
     monkeypatch.setattr(tended, "SAVE_EVERY", 10)
     tried = []
 
@@ -377,7 +363,7 @@ def test_an_index_that_cannot_be_saved_is_not_saved_at_every_search(opened, monk
 
 
 @pytest.mark.parametrize("backend", [SqliteLog, JsonlLog])
-def test_history_does_not_grow_without_bound(tmp_path, ticking, backend, monkeypatch):
+def test_history_does_not_grow_without_bound(tmp_path, ticking, backend, monkeypatch, ask):
     monkeypatch.setattr(tended, "HISTORY", 30)
 
     def opened():
@@ -420,7 +406,7 @@ def test_indexes_of_embedders_long_unused_are_removed(opened, tmp_path):
     assert len([*(tmp_path / "c" / "index").glob("of-*")]) == 4
 
 
-def test_deterministic_searches_do_not_wait_for_what_runs_in_the_background(opened, monkeypatch):
+def test_deterministic_searches_do_not_wait_for_what_runs_in_the_background(opened, monkeypatch, ask, churned, scored):
     collection, go, begun = opened(space="m"), threading.Event(), threading.Event()
     churned(collection, times=2)
     monkeypatch.setattr(derived_module, "_CROWD", -10_000)
@@ -442,7 +428,7 @@ def test_deterministic_searches_do_not_wait_for_what_runs_in_the_background(open
 
 
 @pytest.mark.usefixtures("untended")
-def test_what_was_learned_while_it_was_made_anew_is_not_lost(opened, monkeypatch):
+def test_what_was_learned_while_it_was_made_anew_is_not_lost(opened, monkeypatch, ask, churned, scored):
     collection = opened()
     churned(collection, times=2)
     collection.tend()
